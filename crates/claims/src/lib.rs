@@ -1,0 +1,5 @@
+#![doc = include_str!("../README.md")]
+
+mod port;
+
+pub use port::{Claims, ClaimsError, LockKey};

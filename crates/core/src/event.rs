@@ -1,0 +1,133 @@
+//! What happened in a rollout, in commit order. `fold` replays events into a `Rollout`.
+
+use serde::{Deserialize, Serialize};
+
+use crate::cause::{ErrorClass, Failure};
+use crate::ids::{Epoch, HostName, Micros, TenantId, Version, WorkerId};
+use crate::outcome::Outcome;
+use crate::rollout::{Halt, RolloutState};
+
+/// One event. `seq` is taken while the rollout row is locked, so its order is commit order.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Event {
+    /// Per rollout, from 1, without gaps.
+    pub seq: i64,
+    /// The control store's time.
+    pub at: Micros,
+    /// What happened.
+    pub kind: EventKind,
+}
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum EventKind {
+    /// The rollout was submitted with its plan; the first event.
+    Submitted {
+        /// Targets in the plan, those that have nothing to do included.
+        tenants: u64,
+    },
+    /// The leader opened a wave; index 0 is the canary.
+    WaveOpened {
+        /// Index into the plan's waves.
+        wave: usize,
+    },
+    /// A claim was granted: the target is in flight from here on.
+    Started {
+        /// The tenant.
+        tenant: TenantId,
+        /// Its wave.
+        wave: usize,
+        /// Its host.
+        host: HostName,
+        /// The claim's number.
+        epoch: Epoch,
+        /// Who holds it.
+        worker: WorkerId,
+        /// Whether it was taken over from a claim whose lease had expired.
+        takeover: bool,
+    },
+    /// The claim's number was raised for the same owner, after a lost connection or a fence that was ahead.
+    Reissued {
+        /// The tenant.
+        tenant: TenantId,
+        /// Its wave.
+        wave: usize,
+        /// The new number.
+        epoch: Epoch,
+    },
+    /// The claim ended with an outcome.
+    Ended {
+        /// The tenant.
+        tenant: TenantId,
+        /// Its wave.
+        wave: usize,
+        /// The claim's number.
+        epoch: Epoch,
+        /// What became of the target; never `Pending`.
+        outcome: Outcome,
+        /// Versions applied by this rollout so far, by the ledger's evidence.
+        applied: Vec<Version>,
+        /// Why it failed, if it did.
+        failure: Option<Failure>,
+        /// How long the claim was held, in milliseconds.
+        duration_ms: u64,
+    },
+    /// The claim ended without an outcome: the target is pending again.
+    Released {
+        /// The tenant.
+        tenant: TenantId,
+        /// Its wave.
+        wave: usize,
+        /// The claim's number.
+        epoch: Epoch,
+        /// The class that is being retried; absent when a drain or a halt released it.
+        class: Option<ErrorClass>,
+        /// Not to be started before this moment.
+        not_before: Option<Micros>,
+    },
+    /// A halt rule was crossed by the event before this one, in the same transaction.
+    Halted {
+        /// Rule, wave, cause and counts.
+        halt: Halt,
+    },
+    /// A person let a halted rollout go on, knowing what failed.
+    Resumed {
+        /// Who.
+        actor: String,
+    },
+    /// Failed targets were made pending again.
+    Retried {
+        /// Who.
+        actor: String,
+        /// Per wave: how many targets went from this outcome back to pending.
+        targets: Vec<RetriedTargets>,
+    },
+    /// A person cancelled the rollout; targets not begun are `cancelled`.
+    Cancelled {
+        /// Who.
+        actor: String,
+        /// Why.
+        reason: String,
+        /// Per wave: how many pending targets were cancelled.
+        targets: Vec<(usize, u64)>,
+    },
+    /// Every target has ended; the leader closed the rollout.
+    Finished {
+        /// The final state.
+        state: RolloutState,
+    },
+}
+
+/// Targets of one wave that went back to pending.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RetriedTargets {
+    /// Index of the wave.
+    pub wave: usize,
+    /// What they were.
+    pub outcome: Outcome,
+    /// The text form of the cause they had failed for, if they had failed.
+    pub cause: Option<String>,
+    /// How many.
+    pub targets: u64,
+}

@@ -1,0 +1,89 @@
+//! The plan: an immutable assignment of tenants to waves, with every limit resolved.
+
+use serde::{Deserialize, Serialize};
+
+use crate::cause::Failure;
+use crate::halt::Limits;
+use crate::ids::{BundleHash, TenantId, Version};
+use crate::outcome::Outcome;
+use crate::policy::Policy;
+use crate::tenant::Place;
+
+/// What a rollout will do, to whom and in which order. Leaves workers no choices.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Plan {
+    /// The fleet's name.
+    pub fleet: String,
+    /// The bundle whose migrations are applied.
+    pub bundle: BundleHash,
+    /// The version every target is taken to.
+    pub target: Version,
+    /// Policy of the whole rollout.
+    pub policy: Policy,
+    /// The waves in order; none is empty.
+    pub waves: Vec<PlannedWave>,
+    /// The distinct lists of versions that targets have yet to apply.
+    pub paths: Vec<Path>,
+    /// The targets, in order of wave and position.
+    pub targets: Vec<PlannedTarget>,
+    /// Selected tenants that are in no wave, with the reason.
+    pub left_out: Vec<LeftOut>,
+}
+
+/// One wave of a plan.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlannedWave {
+    /// The wave's name, unique in the plan.
+    pub name: String,
+    /// How many targets it has.
+    pub tenants: u32,
+    /// Its own concurrency limit, if it has one.
+    pub concurrency: Option<u32>,
+    /// Whether permits shrink with failures, so that at most `tolerated + 1` tenants can fail.
+    pub strict: bool,
+    /// Its own limits.
+    pub limits: Limits,
+    /// The most targets of this wave that can be in flight at once: the number that `plan` prints.
+    pub max_in_flight: u32,
+}
+
+/// A list of versions to apply.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Path {
+    /// The newest version in effect, or none on an empty tenant.
+    pub from: Option<Version>,
+    /// The versions to apply, ascending; never empty.
+    pub versions: Vec<Version>,
+}
+
+/// One tenant of a plan.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlannedTarget {
+    /// The tenant.
+    pub tenant: TenantId,
+    /// Where its data lives.
+    pub place: Place,
+    /// Index into `waves`.
+    pub wave: usize,
+    /// Its rank inside the wave, from 0.
+    pub position: u32,
+    /// Index into `paths`.
+    pub path: usize,
+    /// Whether the plan found a ledger table there. Where not, the first claim creates it.
+    pub has_ledger: bool,
+    /// Whether the schema or file itself was missing (`create_missing` allows to create it).
+    pub missing: bool,
+}
+
+/// A selected tenant that is in no wave.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeftOut {
+    /// The tenant.
+    pub tenant: TenantId,
+    /// Where its data lives.
+    pub place: Place,
+    /// `up_to_date`, `unreachable`, `skipped` or `failed`.
+    pub outcome: Outcome,
+    /// Why, unless it is up to date.
+    pub failure: Option<Failure>,
+}

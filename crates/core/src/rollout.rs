@@ -1,0 +1,194 @@
+//! The state of a rollout: never one entry per tenant, so that deciding stays cheap at a million tenants.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::cause::Failure;
+use crate::halt::{Limits, Rule, Tally};
+use crate::ids::{BundleHash, Epoch, HostName, Micros, RolloutId, TenantId, Version};
+use crate::outcome::OutcomeCounts;
+use crate::policy::Policy;
+
+/// The state of a rollout as a whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RolloutState {
+    /// Waves open, targets start.
+    Running,
+    /// A person stopped starts.
+    Paused,
+    /// Policy stopped starts; only a person can let it go on.
+    Halted,
+    /// What remains is held, deferred or outside windows.
+    Waiting,
+    /// Every target is at the target version.
+    Succeeded,
+    /// Every target ended, and some failed.
+    CompletedWithFailures,
+    /// A person ended it.
+    Cancelled,
+}
+
+impl RolloutState {
+    /// Every state.
+    pub const ALL: [Self; 7] = [
+        Self::Running,
+        Self::Paused,
+        Self::Halted,
+        Self::Waiting,
+        Self::Succeeded,
+        Self::CompletedWithFailures,
+        Self::Cancelled,
+    ];
+
+    /// The name used in JSON and the store.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Paused => "paused",
+            Self::Halted => "halted",
+            Self::Waiting => "waiting",
+            Self::Succeeded => "succeeded",
+            Self::CompletedWithFailures => "completed_with_failures",
+            Self::Cancelled => "cancelled",
+        }
+    }
+
+    /// The state of that name.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|s| s.as_str() == name)
+    }
+
+    /// Whether the rollout still owns its tenants: a tenant is in at most one active rollout.
+    pub fn is_active(self) -> bool {
+        matches!(
+            self,
+            Self::Running | Self::Paused | Self::Halted | Self::Waiting
+        )
+    }
+}
+
+impl fmt::Display for RolloutState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// Everything that deciding needs to know about a rollout. Built by `fold` from events.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rollout {
+    /// The rollout.
+    pub id: RolloutId,
+    /// The bundle whose migrations it applies.
+    pub bundle: BundleHash,
+    /// The version it takes its targets to.
+    pub target: Version,
+    /// The hash of its plan.
+    pub plan_hash: String,
+    /// Its state.
+    pub state: RolloutState,
+    /// Its policy.
+    pub policy: Policy,
+    /// Its waves, in order.
+    pub waves: Vec<Wave>,
+    /// Targets that the plan put in no wave.
+    pub left_out: OutcomeCounts,
+    /// Failures of the whole rollout.
+    pub tally: Tally,
+    /// Failed targets grouped by cause (the cause's text form).
+    pub causes: BTreeMap<String, CauseGroup>,
+    /// Granted claims that have not ended.
+    pub in_flight: BTreeMap<TenantId, InFlight>,
+    /// Why it was halted, while it is.
+    pub halt: Option<Halt>,
+    /// Claims granted after the halt that holds; the protocol keeps it at 0.
+    pub started_after_halt: u64,
+    /// When it was submitted.
+    pub submitted_at: Option<Micros>,
+    /// When its state last became final.
+    pub ended_at: Option<Micros>,
+    /// The number of the last event folded in; 0 before the first.
+    pub last_seq: i64,
+}
+
+/// One wave of a rollout.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Wave {
+    /// The wave's name.
+    pub name: String,
+    /// How many targets the plan gave it: the denominator of its percentages.
+    pub planned: u64,
+    /// Its own concurrency limit.
+    pub concurrency: Option<u32>,
+    /// Whether permits shrink with failures.
+    pub strict: bool,
+    /// Its own limits.
+    pub limits: Limits,
+    /// The most of its targets in flight at once, as the plan printed it.
+    pub max_in_flight: u32,
+    /// When the leader opened it.
+    pub opened_at: Option<Micros>,
+    /// Its targets by outcome; those in flight count as pending.
+    pub counts: OutcomeCounts,
+    /// How many of its targets are in flight.
+    pub in_flight: u64,
+    /// Its failures.
+    pub tally: Tally,
+}
+
+/// Failed targets with one cause.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CauseGroup {
+    /// The first failure seen: message, file and line to show.
+    pub failure: Failure,
+    /// How many tenants.
+    pub tenants: u64,
+    /// Up to three of them.
+    pub examples: Vec<TenantId>,
+    /// How many of them had applied an earlier version in this rollout before they failed.
+    pub moved: u64,
+}
+
+/// A granted claim.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InFlight {
+    /// Its wave.
+    pub wave: usize,
+    /// Its host.
+    pub host: HostName,
+    /// The claim's number.
+    pub epoch: Epoch,
+    /// When it was granted.
+    pub since: Micros,
+}
+
+/// A halt: which rule, where, for what, and the numbers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Halt {
+    /// The rule that was crossed.
+    pub rule: Rule,
+    /// The wave whose limit it was; absent when it was the whole rollout's.
+    pub wave: Option<String>,
+    /// The text form of the cause of the failure that crossed it.
+    pub cause: String,
+    /// Failed tenants counted.
+    pub failures: u64,
+    /// Failed tenants tolerated.
+    pub tolerated: u64,
+    /// Other targets in flight when it halted.
+    pub in_flight: u64,
+    /// The tenant whose failure crossed it.
+    pub tenant: TenantId,
+}
+
+/// What the leader does next.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Action {
+    /// Open this wave.
+    OpenWave(usize),
+    /// Close the rollout in this final state.
+    Finish(RolloutState),
+}

@@ -1,0 +1,170 @@
+//! The port: one driver per host, one session per claimed tenant.
+
+use async_trait::async_trait;
+use sanderling_core::{
+    Checksum, Epoch, Failure, LedgerRow, Nonce, Place, RolloutId, Standing, StoreId, TenantId,
+    Version, WorkerId,
+};
+use sanderling_sql::Statement;
+
+/// A database server (or a directory of files) that tenants share.
+#[async_trait]
+pub trait Driver: Send + Sync {
+    /// Looks at many places, reading only, by database and not by tenant. Same order as `places`; what cannot
+    /// be read says so in its own `Standing` and hurts no other.
+    async fn survey(&self, places: &[Place]) -> Vec<Standing>;
+
+    /// The normalised catalog of many places, reading only. Same order as `places`.
+    async fn catalogs(&self, places: &[Place]) -> Vec<Result<Catalog, Failure>>;
+
+    /// Opens a session for a claim. Creates the place where `limits.create_missing` allows it and it is missing;
+    /// makes sure that the fence's table exists. Sends nothing of a migration.
+    async fn open(
+        &self,
+        place: &Place,
+        claim: &Claim,
+        limits: &Limits,
+    ) -> Result<Box<dyn Session>, EngineError>;
+
+    /// Moves the fence of a place to another control store, on a person's word. Returns the store that held it.
+    async fn take_fence(
+        &self,
+        place: &Place,
+        store: &StoreId,
+    ) -> Result<Option<StoreId>, EngineError>;
+}
+
+/// One claimed tenant. Dropping it without `close` closes the connection.
+#[async_trait]
+pub trait Session: Send {
+    /// Applies one version under the guard (lock, fence, ledger), in one transaction, one message where the
+    /// engine can. Success is a ledger row that came back.
+    async fn step(&mut self, step: &Step<'_>) -> StepOutcome;
+
+    /// Applies several versions as one transaction (`atomic = "tenant"`). The outcome is that of the whole;
+    /// `Applied` carries the evidence of the last version.
+    async fn steps(&mut self, steps: &[Step<'_>]) -> StepOutcome;
+
+    /// Commits the claim's epoch to the fence by itself, then reads the ledger: after this no message of an older
+    /// claim can take effect. Works on a connection whose last message failed.
+    async fn fence(&mut self) -> Result<Vec<LedgerRow>, FenceRefusal>;
+
+    /// Gives the connection back, or closes it where what it saw makes it unfit.
+    async fn close(self: Box<Self>);
+}
+
+/// The claim under which a session acts; the guard writes it to fence and ledger.
+#[derive(Clone, Debug)]
+pub struct Claim {
+    /// The control store that issued the epoch.
+    pub store: StoreId,
+    /// The rollout.
+    pub rollout: RolloutId,
+    /// The tenant.
+    pub tenant: TenantId,
+    /// The claim's number.
+    pub epoch: Epoch,
+    /// Tells this claim from any other with an equal number.
+    pub nonce: Nonce,
+    /// Who acts.
+    pub worker: WorkerId,
+}
+
+/// Limits of the server's time and what may be created.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// How long a statement waits for a lock, in milliseconds.
+    pub lock_timeout_ms: u64,
+    /// How long a statement may run, in milliseconds; 0 is without limit.
+    pub statement_timeout_ms: u64,
+    /// Whether a missing schema or file is created.
+    pub create_missing: bool,
+}
+
+/// One migration to apply.
+#[derive(Clone, Debug)]
+pub struct Step<'a> {
+    /// Its version.
+    pub version: &'a Version,
+    /// Its name, for the ledger.
+    pub name: &'a str,
+    /// The hash of its canonical text.
+    pub checksum: &'a Checksum,
+    /// The file, for messages.
+    pub file: &'a str,
+    /// Its statements, split for this engine.
+    pub statements: &'a [Statement],
+    /// Overrides `Limits::lock_timeout_ms` for this migration.
+    pub lock_timeout_ms: Option<u64>,
+    /// Overrides `Limits::statement_timeout_ms` for this migration.
+    pub statement_timeout_ms: Option<u64>,
+    /// Whether the ledger table is known to be there; where not, the step creates it.
+    pub has_ledger: bool,
+}
+
+/// A ledger row that came back from the tenant's own database. Only a ledger read can make one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Evidence {
+    row: LedgerRow,
+}
+
+impl Evidence {
+    /// Wraps a row as it was read. Crate-private: a caller cannot invent evidence.
+    pub(crate) fn from_ledger(row: LedgerRow) -> Self {
+        Self { row }
+    }
+
+    /// The row.
+    pub fn row(&self) -> &LedgerRow {
+        &self.row
+    }
+}
+
+/// What became of a step.
+#[derive(Clone, Debug)]
+pub enum StepOutcome {
+    /// Committed now, and the row came back.
+    Applied(Evidence),
+    /// The ledger had it already with this checksum; the body did not run.
+    AlreadyApplied(Evidence),
+    /// Another session holds the tenant's lock, or a file is locked. Nothing ran.
+    Busy,
+    /// The fence is ahead of this claim, or another store holds it. Nothing ran.
+    Fenced(FenceRefusal),
+    /// The database refused; everything of this step was rolled back.
+    Failed(Failure),
+    /// The connection was lost after the message was sent: the effect is unknown. Take a new epoch, open a new
+    /// session, fence, read the ledger.
+    Lost(Failure),
+}
+
+/// Why the fence let a claim not pass.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FenceRefusal {
+    /// A newer claim of our own store holds it (or our store was restored from a backup).
+    Ahead {
+        /// The fence's epoch.
+        epoch: Epoch,
+    },
+    /// Another control store holds it.
+    OtherStore {
+        /// That store.
+        store: StoreId,
+    },
+    /// The fence could not be reached or written.
+    Unavailable(Failure),
+}
+
+/// A session could not be opened. Nothing of a migration was sent.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{}", .0.message)]
+pub struct EngineError(pub Failure);
+
+/// A tenant's catalog in normal form: equal catalogs have equal lines, whatever the schema is called.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Catalog {
+    /// SHA-256 over algorithm version, engine and lines: 64 hex digits.
+    pub fingerprint: String,
+    /// One line per table, column, index, constraint; sorted; without our own ledger and fence.
+    pub lines: Vec<String>,
+}

@@ -1,0 +1,5 @@
+#![doc = include_str!("../README.md")]
+
+mod migration;
+
+pub use migration::{Dialect, Statement};

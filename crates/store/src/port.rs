@@ -1,0 +1,465 @@
+//! The port: the control store's verbs. It is the truth about intent; nothing here touches a tenant.
+//!
+//! Every verb is one transaction. Verbs that change a rollout lock its row first (`FOR UPDATE`, SQLite
+//! `BEGIN IMMEDIATE`), append events numbered under that lock, and fold them into the rollout's state.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use sanderling_core::plan::Plan;
+use sanderling_core::rollout::Action;
+use sanderling_core::{
+    Bundle, BundleFile, BundleHash, Epoch, ErrorClass, Event, Failure, HostName, Micros, Nonce,
+    Outcome, Place, Rollout, RolloutId, StoreId, TenantId, Version, WorkerId,
+};
+
+/// The control store of one fleet.
+#[async_trait]
+pub trait Store: Send + Sync {
+    /// This store's identity, made when it was created; fences name it.
+    fn id(&self) -> &StoreId;
+
+    /// The store's clock. Every lease is compared with it, never with a worker's clock.
+    async fn now(&self) -> Result<Micros, StoreError>;
+
+    /// Keeps a bundle under its hash; keeping it again changes nothing.
+    async fn put_bundle(&self, bundle: &Bundle) -> Result<(), StoreError>;
+
+    /// The bundle of that hash, re-hashed on reading; `Corrupt` where content and hash differ.
+    async fn bundle(&self, hash: &BundleHash) -> Result<Option<Bundle>, StoreError>;
+
+    /// Every kept file whose name begins with the version's digits and an underscore (or `.`), newest bundle first,
+    /// each distinct text once: what an edited migration is compared with.
+    async fn files_of_version(&self, version: &Version) -> Result<Vec<BundleFile>, StoreError>;
+
+    /// Submits a plan as a new rollout, or joins the active one with the same bundle, target and tenants.
+    /// `Overlap` where some of its tenants belong to an active rollout with another bundle or target.
+    async fn submit(&self, submission: &Submission) -> Result<Submitted, StoreError>;
+
+    /// One rollout, with the store's time of the reading.
+    async fn rollout(&self, id: &RolloutId) -> Result<Option<RolloutRecord>, StoreError>;
+
+    /// Rollouts of the fleet, newest first: the active ones, or all of them up to `limit`.
+    async fn rollouts(
+        &self,
+        active_only: bool,
+        limit: u32,
+    ) -> Result<Vec<RolloutRecord>, StoreError>;
+
+    /// Targets of a rollout that match, by tenant id, after `after`, at most `limit`.
+    async fn targets(
+        &self,
+        id: &RolloutId,
+        filter: TargetFilter,
+        after: Option<&TenantId>,
+        limit: u32,
+    ) -> Result<Vec<TargetRecord>, StoreError>;
+
+    /// The newest target of each tenant over all rollouts in which it succeeded or was up to date: what the store
+    /// believes about tenants, for `verify`. By tenant id, after `after`, at most `limit`.
+    async fn believed(
+        &self,
+        after: Option<&TenantId>,
+        limit: u32,
+    ) -> Result<Vec<TargetRecord>, StoreError>;
+
+    /// Targets that could be started now, in the order in which they should be: open waves of running rollouts,
+    /// pending and due or with an expired lease; of rollouts that do not run, only expired claims (to be resolved).
+    /// Hosts not in `hosts` are left out. Reads without locking; `start` decides.
+    async fn candidates(
+        &self,
+        hosts: &[HostName],
+        limit: u32,
+    ) -> Result<Vec<Candidate>, StoreError>;
+
+    /// Grants claims on some of the wanted targets, which must be of one rollout: the rollout runs (or the claim
+    /// is to be resolved), permits of rollout, wave and host are free, the target is pending and due or its lease
+    /// has expired. A permit of a claim whose lease expired stays taken until that claim is granted anew or ended.
+    /// `hosts` gives each host's budget of connections.
+    async fn start(
+        &self,
+        worker: &WorkerId,
+        wanted: &[Wanted],
+        hosts: &BTreeMap<HostName, u32>,
+        lease: Duration,
+    ) -> Result<Vec<Grant>, StoreError>;
+
+    /// Extends the leases of claims that are still this worker's. Same order as `held`.
+    async fn renew(
+        &self,
+        worker: &WorkerId,
+        held: &[Held],
+        lease: Duration,
+    ) -> Result<Vec<RenewedClaim>, StoreError>;
+
+    /// Whether the claim may begin another version: still the current one, and its rollout runs. One read.
+    async fn may_continue(&self, held: &Held) -> Result<RenewedClaim, StoreError>;
+
+    /// Raises the epoch of a claim that is still current, to at least `at_least`: after a lost connection, or when
+    /// the tenant's fence was ahead. `Stale` where the claim is not current any more.
+    async fn reissue(
+        &self,
+        held: &Held,
+        at_least: Epoch,
+        nonce: &Nonce,
+        lease: Duration,
+    ) -> Result<Epoch, StoreError>;
+
+    /// Records what became of claims. Each is compared-and-set on its epoch; a stale one changes nothing and says
+    /// so. Adds to the tallies, judges the halt rules, and halts in the same transaction. Same order as `reports`.
+    async fn report(&self, reports: &[Report]) -> Result<Vec<Receipt>, StoreError>;
+
+    /// Takes or renews the fleet's leadership. `None` while another process holds an unexpired lease.
+    async fn lead(
+        &self,
+        holder: &WorkerId,
+        lease: Duration,
+    ) -> Result<Option<Leadership>, StoreError>;
+
+    /// Gives leadership up, if it is still held, so that another need not wait for the lease.
+    async fn resign(&self, leadership: &Leadership) -> Result<(), StoreError>;
+
+    /// Performs an action that `decide` returned, if the leadership is current (`Stale` otherwise) and the rollout
+    /// has seen no event since `seen_seq` (`Conflict` otherwise: read and decide again).
+    async fn act(
+        &self,
+        leadership: &Leadership,
+        id: &RolloutId,
+        seen_seq: i64,
+        action: &Action,
+    ) -> Result<(), StoreError>;
+
+    /// Performs an operator's verb. Repeating it is harmless.
+    async fn command(
+        &self,
+        id: &RolloutId,
+        command: &Command,
+        actor: &str,
+    ) -> Result<CommandReceipt, StoreError>;
+
+    /// Events of a rollout after `after_seq`, in order, at most `limit`.
+    async fn events(
+        &self,
+        id: &RolloutId,
+        after_seq: i64,
+        limit: u32,
+    ) -> Result<Vec<Event>, StoreError>;
+
+    /// Notes that a worker lives and which hosts it serves, until `lease` has passed.
+    async fn beat(
+        &self,
+        worker: &WorkerId,
+        hosts: &[HostName],
+        lease: Duration,
+    ) -> Result<(), StoreError>;
+
+    /// Workers whose note has not expired.
+    async fn workers(&self) -> Result<Vec<WorkerRecord>, StoreError>;
+}
+
+/// A plan to be carried out.
+#[derive(Clone, Debug)]
+pub struct Submission {
+    /// The id the rollout gets if it is new.
+    pub id: RolloutId,
+    /// The plan.
+    pub plan: Plan,
+    /// Who submits it.
+    pub actor: String,
+}
+
+/// What `submit` did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Submitted {
+    /// The rollout: new, or the one that was joined.
+    pub rollout: RolloutId,
+    /// Whether it was active before.
+    pub joined: bool,
+    /// Tenants of the submission that the joined rollout does not have; they wait for the next rollout.
+    pub left_for_next: Vec<TenantId>,
+}
+
+/// A rollout as stored.
+#[derive(Clone, Debug)]
+pub struct RolloutRecord {
+    /// Its state, as of the last event.
+    pub rollout: Rollout,
+    /// The plan without its targets (`targets` and `left_out` are empty).
+    pub plan: Plan,
+    /// Who submitted it.
+    pub actor: String,
+    /// The store's time of the reading.
+    pub now: Micros,
+}
+
+/// Which targets to list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TargetFilter {
+    /// All of them.
+    All,
+    /// Those with this outcome. `Pending` includes those in flight.
+    Outcome(Outcome),
+    /// Those in flight.
+    InFlight,
+}
+
+/// A target as stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TargetRecord {
+    /// Rollout and tenant.
+    pub target: TargetRef,
+    /// Where its data lives.
+    pub place: Place,
+    /// Index of its wave; absent where the plan left it out.
+    pub wave: Option<usize>,
+    /// What became of it.
+    pub outcome: Outcome,
+    /// The version the rollout takes it to.
+    pub version: Version,
+    /// Its current or last epoch in this rollout; 0 before the first start.
+    pub epoch: Epoch,
+    /// Who holds it, while it is in flight.
+    pub owner: Option<WorkerId>,
+    /// Until when, while it is in flight.
+    pub lease_until: Option<Micros>,
+    /// Versions that this rollout applied, by evidence.
+    pub applied: Vec<Version>,
+    /// Why it failed, if it did.
+    pub failure: Option<Failure>,
+}
+
+/// Names one target.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TargetRef {
+    /// The rollout.
+    pub rollout: RolloutId,
+    /// The tenant.
+    pub tenant: TenantId,
+}
+
+/// A target that could be started.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Candidate {
+    /// Rollout and tenant.
+    pub target: TargetRef,
+    /// Its host.
+    pub host: HostName,
+    /// Whether a claim on it has expired.
+    pub expired: bool,
+}
+
+/// A target that a worker asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    /// Rollout and tenant.
+    pub target: TargetRef,
+    /// The claim's nonce, fresh for this attempt.
+    pub nonce: Nonce,
+}
+
+/// What a granted claim may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClaimMode {
+    /// Apply what is pending.
+    Apply,
+    /// Only fence, read the ledger and report: the rollout does not run any more.
+    Resolve,
+}
+
+/// A granted claim: everything a worker needs, so that it reads nothing else.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Grant {
+    /// Rollout and tenant.
+    pub target: TargetRef,
+    /// Where its data lives.
+    pub place: Place,
+    /// Its wave.
+    pub wave: usize,
+    /// The claim's number.
+    pub epoch: Epoch,
+    /// The claim's nonce, as asked for.
+    pub nonce: Nonce,
+    /// What it may do.
+    pub mode: ClaimMode,
+    /// Whether an earlier claim in any rollout ended without a report or a fence: a message of it may still be on
+    /// its way, so that no failure may be reported before the fence is committed.
+    pub takeover: bool,
+    /// Attempts that ended in a retry so far, by class.
+    pub attempts: BTreeMap<ErrorClass, u32>,
+    /// The versions to apply, ascending, as planned.
+    pub versions: Vec<Version>,
+    /// Versions that this rollout is known to have applied already.
+    pub applied: Vec<Version>,
+    /// Whether the plan found a ledger table.
+    pub has_ledger: bool,
+    /// The bundle.
+    pub bundle: BundleHash,
+    /// The rollout's policy.
+    pub policy: sanderling_core::policy::Policy,
+    /// When it was granted.
+    pub at: Micros,
+}
+
+/// A claim that a worker believes to hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Held {
+    /// Rollout and tenant.
+    pub target: TargetRef,
+    /// The claim's number.
+    pub epoch: Epoch,
+}
+
+/// What the store says of a claim.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RenewedClaim {
+    /// Current, and its rollout runs.
+    Live,
+    /// Current, but its rollout was halted, paused or cancelled: finish the version at hand, begin no other.
+    Stop,
+    /// Not current any more: begin nothing.
+    Stale,
+}
+
+/// What became of one claim.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Report {
+    /// The claim.
+    pub held: Held,
+    /// What became of it.
+    pub result: TargetResult,
+}
+
+/// What became of a claim.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TargetResult {
+    /// The target has an outcome.
+    Ended {
+        /// `Succeeded`, `UpToDate`, `Partial`, `Failed` or `Dirty`.
+        outcome: Outcome,
+        /// Versions that this rollout applied to it, by evidence, in this claim and those before.
+        applied: Vec<Version>,
+        /// Why it failed.
+        failure: Option<Failure>,
+    },
+    /// A transient error: pending again, not before `after` has passed; counts one attempt of its class.
+    Retry {
+        /// What happened.
+        failure: Failure,
+        /// How long to wait.
+        after: Duration,
+        /// Versions applied so far, by evidence.
+        applied: Vec<Version>,
+        /// Whether the claim's epoch was committed to the fence, so that nothing of it is still on its way.
+        fenced: bool,
+    },
+    /// Given back unused or between versions, by a drain: pending again at once.
+    Released {
+        /// Versions applied so far, by evidence.
+        applied: Vec<Version>,
+        /// Whether nothing of the claim can still be on its way.
+        fenced: bool,
+    },
+}
+
+/// What `report` did with one report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Receipt {
+    /// Recorded.
+    Recorded,
+    /// Recorded, and it crossed a limit: the rollout is halted.
+    Halted,
+    /// The claim was not current: nothing changed.
+    Stale,
+}
+
+/// The right to act as the fleet's leader until the lease ends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Leadership {
+    /// Who.
+    pub holder: WorkerId,
+    /// Grows with each change of leader; every action carries it.
+    pub epoch: i64,
+    /// Until when.
+    pub until: Micros,
+}
+
+/// An operator's verb on a rollout.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// Let a halted rollout go on; `acknowledge` must be true for a halted one.
+    Resume {
+        /// The operator has seen what failed.
+        acknowledge: bool,
+    },
+    /// Make failed targets pending again, and let the rollout run.
+    Retry {
+        /// Only those whose cause is of this class; all failed ones where absent.
+        class: Option<ErrorClass>,
+    },
+    /// End it: targets not begun are `cancelled`; those in flight finish.
+    Cancel {
+        /// Why.
+        reason: String,
+    },
+}
+
+/// What a verb did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CommandReceipt {
+    /// Whether anything changed; false when it had been done before.
+    pub changed: bool,
+    /// Targets affected (retried, cancelled).
+    pub targets: u64,
+}
+
+/// A live worker.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WorkerRecord {
+    /// The worker.
+    pub worker: WorkerId,
+    /// The hosts it serves.
+    pub hosts: Vec<HostName>,
+    /// Until when its note holds.
+    pub until: Micros,
+}
+
+/// Why a verb did nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The caller's claim, lease or leadership is not current any more.
+    #[error("not current any more: {0}")]
+    Stale(String),
+    /// Something changed since the caller read it: read and decide again.
+    #[error("changed meanwhile: {0}")]
+    Conflict(String),
+    /// The verb is not allowed in this state; says what is.
+    #[error("{0}")]
+    Refused(String),
+    /// Some tenants are in an active rollout with another bundle or target.
+    #[error(
+        "{tenants} of these tenants are in rollout {rollout} ({state}), which applies another bundle or target"
+    )]
+    Overlap {
+        /// That rollout.
+        rollout: RolloutId,
+        /// Its state.
+        state: sanderling_core::RolloutState,
+        /// How many tenants overlap.
+        tenants: u64,
+    },
+    /// No such rollout.
+    #[error("there is no rollout {0}; `sanderling rollout list` shows the ones there are")]
+    NoRollout(RolloutId),
+    /// The store could not be reached or did not answer; nothing is known to have changed.
+    #[error("control store at {url}: {message}")]
+    Unavailable {
+        /// Where, without credentials.
+        url: String,
+        /// What went wrong.
+        message: String,
+    },
+    /// What was read contradicts itself: a person must look.
+    #[error("control store is corrupt: {0}")]
+    Corrupt(String),
+}
