@@ -1,1 +1,16 @@
 #![doc = include_str!("../README.md")]
+
+mod home;
+mod names;
+mod postgres;
+mod process;
+mod redis;
+mod server;
+mod spawn;
+mod until;
+
+pub use names::{free_port, scratch, unique};
+pub use postgres::Postgres;
+pub use process::{Ended, Process, Signal};
+pub use redis::Redis;
+pub use until::{Observation, until, until_async};
