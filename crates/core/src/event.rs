@@ -119,6 +119,25 @@ pub enum EventKind {
     },
 }
 
+impl EventKind {
+    /// The value of `type` in JSON and in the store.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Submitted { .. } => "submitted",
+            Self::WaveOpened { .. } => "wave_opened",
+            Self::Started { .. } => "started",
+            Self::Reissued { .. } => "reissued",
+            Self::Ended { .. } => "ended",
+            Self::Released { .. } => "released",
+            Self::Halted { .. } => "halted",
+            Self::Resumed { .. } => "resumed",
+            Self::Retried { .. } => "retried",
+            Self::Cancelled { .. } => "cancelled",
+            Self::Finished { .. } => "finished",
+        }
+    }
+}
+
 /// Targets of one wave that went back to pending.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RetriedTargets {

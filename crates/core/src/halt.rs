@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::cause::Cause;
+
 /// Limits of a scope (the rollout or one wave), resolved to counts of tenants. `None` is no limit.
 ///
 /// A limit is what is *tolerated*: the rule trips when the count is greater.
@@ -17,6 +19,16 @@ pub struct Limits {
     pub max_consecutive: Option<u32>,
     /// Tenants with one and the same deterministic cause tolerated.
     pub same_cause: Option<u32>,
+}
+
+impl Limits {
+    /// Failed tenants tolerated by both count and percentage: the smaller one. `None` is no limit.
+    pub fn tolerated(&self) -> Option<u32> {
+        match (self.max_failures, self.max_failure_percent) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        }
+    }
 }
 
 /// The rule that stopped a rollout.
@@ -56,6 +68,28 @@ pub struct Tally {
     pub by_cause: BTreeMap<String, u64>,
 }
 
+impl Tally {
+    /// Counts one failed tenant.
+    pub(crate) fn fail(&mut self, cause: &Cause) {
+        self.failed += 1;
+        self.consecutive += 1;
+        if cause.class.is_deterministic() {
+            *self.by_cause.entry(cause.to_string()).or_default() += 1;
+        }
+    }
+
+    /// Takes tenants out again that are retried; never below 0, because an acknowledgement may have come between.
+    pub(crate) fn forgive(&mut self, cause: &str, tenants: u64) {
+        self.failed = self.failed.saturating_sub(tenants);
+        if let Some(n) = self.by_cause.get_mut(cause) {
+            *n = n.saturating_sub(tenants);
+            if *n == 0 {
+                self.by_cause.remove(cause);
+            }
+        }
+    }
+}
+
 /// A rule that was crossed, with the numbers that crossed it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Trip {
@@ -67,4 +101,116 @@ pub struct Trip {
     pub failures: u64,
     /// The cause that repeated, for `same_cause`.
     pub cause: Option<String>,
+}
+
+/// The first rule of a scope that its tally crosses: more than is tolerated, in the order of [`Rule`].
+pub fn judge(limits: &Limits, tally: &Tally) -> Option<Trip> {
+    let counted = [
+        (Rule::MaxFailures, limits.max_failures, tally.failed),
+        (
+            Rule::MaxFailurePercent,
+            limits.max_failure_percent,
+            tally.failed,
+        ),
+        (
+            Rule::MaxConsecutive,
+            limits.max_consecutive,
+            tally.consecutive,
+        ),
+    ];
+    for (rule, tolerated, failures) in counted {
+        let Some(tolerated) = tolerated.map(u64::from) else {
+            continue;
+        };
+        if failures > tolerated {
+            return Some(Trip {
+                rule,
+                tolerated,
+                failures,
+                cause: None,
+            });
+        }
+    }
+    let tolerated = u64::from(limits.same_cause?);
+    let (cause, &failures) = tally.by_cause.iter().max_by_key(|(_, n)| **n)?;
+    (failures > tolerated).then(|| Trip {
+        rule: Rule::SameCause,
+        tolerated,
+        failures,
+        cause: Some(cause.clone()),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cause::ErrorClass;
+
+    fn cause(class: ErrorClass, code: &str) -> Cause {
+        Cause {
+            class,
+            code: code.into(),
+            version: None,
+            statement: None,
+        }
+    }
+
+    #[test]
+    fn a_limit_is_what_is_tolerated() {
+        let limits = Limits {
+            max_failures: Some(1),
+            ..Limits::default()
+        };
+        let mut tally = Tally::default();
+        tally.fail(&cause(ErrorClass::Timeout, "57014"));
+        assert_eq!(judge(&limits, &tally), None);
+        tally.fail(&cause(ErrorClass::Timeout, "57014"));
+        let trip = judge(&limits, &tally).unwrap();
+        assert_eq!(
+            (trip.rule, trip.failures, trip.tolerated),
+            (Rule::MaxFailures, 2, 1)
+        );
+    }
+
+    #[test]
+    fn the_same_cause_counts_only_what_the_next_tenant_would_meet_too() {
+        let limits = Limits {
+            same_cause: Some(1),
+            ..Limits::default()
+        };
+        let mut tally = Tally::default();
+        for _ in 0..5 {
+            tally.fail(&cause(ErrorClass::Connection, "08006"));
+        }
+        tally.fail(&cause(ErrorClass::MigrationSql, "42703"));
+        assert_eq!(judge(&limits, &tally), None);
+        tally.fail(&cause(ErrorClass::MigrationSql, "42703"));
+        let trip = judge(&limits, &tally).unwrap();
+        assert_eq!(trip.cause.as_deref(), Some("migration_sql/42703"));
+        assert_eq!((trip.rule, trip.failures), (Rule::SameCause, 2));
+    }
+
+    #[test]
+    fn no_limit_never_trips_and_the_smaller_of_two_holds() {
+        let mut tally = Tally::default();
+        for _ in 0..99 {
+            tally.fail(&cause(ErrorClass::Permission, "42501"));
+        }
+        assert_eq!(judge(&Limits::default(), &tally), None);
+        let both = Limits {
+            max_failures: Some(3),
+            max_failure_percent: Some(2),
+            ..Limits::default()
+        };
+        assert_eq!(both.tolerated(), Some(2));
+        assert_eq!(Limits::default().tolerated(), None);
+    }
+
+    #[test]
+    fn forgiving_never_goes_below_zero() {
+        let mut tally = Tally::default();
+        tally.fail(&cause(ErrorClass::Permission, "42501"));
+        tally.forgive("permission/42501", 3);
+        assert_eq!((tally.failed, tally.by_cause.len()), (0, 0));
+    }
 }

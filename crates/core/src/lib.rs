@@ -2,19 +2,26 @@
 
 pub mod bundle;
 pub mod cause;
+pub mod decide;
 pub mod event;
+pub mod fold;
 pub mod halt;
 pub mod ids;
 pub mod ledger;
 pub mod outcome;
+mod permits;
 pub mod plan;
 pub mod policy;
 pub mod rollout;
 pub mod tenant;
+#[cfg(test)]
+mod testing;
 
 pub use bundle::{Bundle, BundleFile};
 pub use cause::{Cause, ErrorClass, Failure};
+pub use decide::{Decision, decide};
 pub use event::{Event, EventKind};
+pub use fold::{FoldError, fold};
 pub use ids::{
     BundleHash, Checksum, Epoch, HostName, Micros, Nonce, RolloutId, StoreId, TenantId, Version,
     WorkerId,

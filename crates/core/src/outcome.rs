@@ -78,6 +78,11 @@ impl Outcome {
             Self::Failed | Self::Dirty | Self::Partial | Self::Deferred | Self::Unreachable
         )
     }
+
+    /// Whether a target that ends so counts to the halt limits: what was tried and did not work.
+    pub fn counts_to_halt(self) -> bool {
+        matches!(self, Self::Failed | Self::Dirty)
+    }
 }
 
 impl fmt::Display for Outcome {

@@ -1,7 +1,9 @@
 //! The plan: an immutable assignment of tenants to waves, with every limit resolved.
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
+use crate::bundle::hex;
 use crate::cause::Failure;
 use crate::halt::Limits;
 use crate::ids::{BundleHash, TenantId, Version};
@@ -28,6 +30,18 @@ pub struct Plan {
     pub targets: Vec<PlannedTarget>,
     /// Selected tenants that are in no wave, with the reason.
     pub left_out: Vec<LeftOut>,
+}
+
+impl Plan {
+    /// SHA-256 over the plan's canonical JSON (fields in the order of this type, maps by key): 64 hex digits.
+    pub fn hash(&self) -> String {
+        let mut hasher = Sha256::new();
+        hasher.update(b"sanderling plan 1\n");
+        // A plan is text, numbers and maps keyed by text: its JSON cannot fail.
+        let json = serde_json::to_vec(self).expect("a plan serialises");
+        hasher.update(&json);
+        hex(&hasher.finalize())
+    }
 }
 
 /// One wave of a plan.

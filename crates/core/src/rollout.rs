@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 use crate::cause::Failure;
 use crate::halt::{Limits, Rule, Tally};
 use crate::ids::{BundleHash, Epoch, HostName, Micros, RolloutId, TenantId, Version};
-use crate::outcome::OutcomeCounts;
+use crate::outcome::{Outcome, OutcomeCounts};
+use crate::plan::{Plan, PlannedWave};
 use crate::policy::Policy;
 
 /// The state of a rollout as a whole.
@@ -113,6 +114,71 @@ pub struct Rollout {
     pub last_seq: i64,
 }
 
+impl Rollout {
+    /// The rollout of a plan, before its first event. Failures that the plan itself found (tenants that are
+    /// unreachable, dirty or ahead) are grouped under their causes, but count to no limit: nothing was tried there.
+    pub fn new(id: &RolloutId, plan: &Plan) -> Self {
+        let mut left_out = OutcomeCounts::default();
+        let mut causes = BTreeMap::new();
+        for left in &plan.left_out {
+            left_out.add(left.outcome, 1);
+            if let Some(failure) = left.failure.as_ref().filter(|_| left.outcome.is_failure()) {
+                CauseGroup::add_to(&mut causes, &left.tenant, failure, false);
+            }
+        }
+        Self {
+            id: id.clone(),
+            bundle: plan.bundle.clone(),
+            target: plan.target.clone(),
+            plan_hash: plan.hash(),
+            state: RolloutState::Running,
+            policy: plan.policy.clone(),
+            waves: plan.waves.iter().map(Wave::new).collect(),
+            left_out,
+            tally: Tally::default(),
+            causes,
+            in_flight: BTreeMap::new(),
+            halt: None,
+            started_after_halt: 0,
+            submitted_at: None,
+            ended_at: None,
+            last_seq: 0,
+        }
+    }
+
+    /// Tenants by outcome, those in no wave included. Their sum is the number of tenants of the plan, always.
+    pub fn outcomes(&self) -> OutcomeCounts {
+        let mut all = self.left_out.clone();
+        for wave in &self.waves {
+            all.merge(&wave.counts);
+        }
+        all
+    }
+
+    /// The final state that its outcomes earn once every target has ended.
+    pub fn final_state(&self) -> RolloutState {
+        let outcomes = self.outcomes();
+        let failed = Outcome::ALL
+            .into_iter()
+            .any(|o| o.is_failure() && outcomes.get(o) > 0);
+        if failed {
+            RolloutState::CompletedWithFailures
+        } else {
+            RolloutState::Succeeded
+        }
+    }
+
+    /// What a target becomes whose claim is released now: pending, or cancelled where the rollout is (nothing would
+    /// ever start it again). The store writes the same to its target.
+    pub fn outcome_of_release(&self) -> Outcome {
+        if self.state == RolloutState::Cancelled {
+            Outcome::Cancelled
+        } else {
+            Outcome::Pending
+        }
+    }
+}
+
 /// One wave of a rollout.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Wave {
@@ -138,6 +204,25 @@ pub struct Wave {
     pub tally: Tally,
 }
 
+impl Wave {
+    fn new(planned: &PlannedWave) -> Self {
+        let mut counts = OutcomeCounts::default();
+        counts.add(Outcome::Pending, u64::from(planned.tenants));
+        Self {
+            name: planned.name.clone(),
+            planned: u64::from(planned.tenants),
+            concurrency: planned.concurrency,
+            strict: planned.strict,
+            limits: planned.limits,
+            max_in_flight: planned.max_in_flight,
+            opened_at: None,
+            counts,
+            in_flight: 0,
+            tally: Tally::default(),
+        }
+    }
+}
+
 /// Failed targets with one cause.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CauseGroup {
@@ -149,6 +234,33 @@ pub struct CauseGroup {
     pub examples: Vec<TenantId>,
     /// How many of them had applied an earlier version in this rollout before they failed.
     pub moved: u64,
+}
+
+impl CauseGroup {
+    /// How many tenants a group names.
+    const EXAMPLES: usize = 3;
+
+    /// Adds one tenant to the group of its failure's cause.
+    pub(crate) fn add_to(
+        causes: &mut BTreeMap<String, Self>,
+        tenant: &TenantId,
+        failure: &Failure,
+        moved: bool,
+    ) {
+        let group = causes
+            .entry(failure.cause.to_string())
+            .or_insert_with(|| Self {
+                failure: failure.clone(),
+                tenants: 0,
+                examples: Vec::new(),
+                moved: 0,
+            });
+        group.tenants += 1;
+        group.moved += u64::from(moved);
+        if group.examples.len() < Self::EXAMPLES && !group.examples.contains(tenant) {
+            group.examples.push(tenant.clone());
+        }
+    }
 }
 
 /// A granted claim.

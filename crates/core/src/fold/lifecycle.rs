@@ -1,0 +1,73 @@
+//! The rollout as a whole: submitted, wave by wave, halted, finished.
+
+use super::error::Checked;
+use crate::ids::Micros;
+use crate::rollout::{Halt, Rollout, RolloutState};
+
+/// The first event.
+pub(super) fn submitted(rollout: &mut Rollout, at: Micros, tenants: u64) -> Checked {
+    if rollout.submitted_at.is_some() {
+        return Err("it was submitted before".into());
+    }
+    let planned = rollout.outcomes().total();
+    if tenants != planned {
+        return Err(format!("the plan has {planned} tenants, not {tenants}"));
+    }
+    rollout.submitted_at = Some(at);
+    Ok(())
+}
+
+/// A wave opens once, in order, after every target of the waves before it has ended.
+pub(super) fn wave_opened(rollout: &mut Rollout, at: Micros, wave: usize) -> Checked {
+    if rollout.state != RolloutState::Running {
+        return Err("waves open only while it is running".into());
+    }
+    if wave >= rollout.waves.len() {
+        return Err(format!("there is no wave {wave}"));
+    }
+    if rollout.waves[wave].opened_at.is_some() {
+        return Err(format!("wave {} is open", rollout.waves[wave].name));
+    }
+    if let Some(before) = rollout.waves[..wave]
+        .iter()
+        .find(|w| w.opened_at.is_none() || !w.has_ended())
+    {
+        return Err(format!(
+            "wave {} comes first and has not ended",
+            before.name
+        ));
+    }
+    rollout.waves[wave].opened_at = Some(at);
+    Ok(())
+}
+
+/// Policy stopped it; written in the transaction of the failure that crossed the limit.
+pub(super) fn halted(rollout: &mut Rollout, halt: &Halt) -> Checked {
+    if rollout.state != RolloutState::Running {
+        return Err("only a running rollout halts".into());
+    }
+    rollout.state = RolloutState::Halted;
+    rollout.halt = Some(halt.clone());
+    rollout.started_after_halt = 0;
+    Ok(())
+}
+
+/// Everything has ended.
+pub(super) fn finished(rollout: &mut Rollout, at: Micros, state: RolloutState) -> Checked {
+    if rollout.state != RolloutState::Running {
+        return Err("only a running rollout finishes".into());
+    }
+    if let Some(open) = rollout.waves.iter().find(|w| !w.has_ended()) {
+        return Err(format!(
+            "wave {} has targets that have not ended",
+            open.name
+        ));
+    }
+    let earned = rollout.final_state();
+    if state != earned {
+        return Err(format!("its outcomes make it {earned}, not {state}"));
+    }
+    rollout.state = state;
+    rollout.ended_at = Some(at);
+    Ok(())
+}

@@ -1,0 +1,294 @@
+//! Transitions, one by one.
+
+use super::*;
+use crate::event::{Event, EventKind, RetriedTargets};
+use crate::halt::{Limits, Rule};
+use crate::ids::{Epoch, HostName, Micros, TenantId, WorkerId};
+use crate::outcome::Outcome;
+use crate::rollout::{Action, Rollout, RolloutState};
+use crate::testing::{broken, ended, plan, started};
+use crate::{decide::decide, ids::RolloutId};
+
+fn submitted(waves: &[(u32, Option<u32>)]) -> Rollout {
+    let plan = plan(waves);
+    let mut rollout = Rollout::new(&RolloutId::new("r1"), &plan);
+    let tenants = rollout.outcomes().total();
+    rollout
+        .record(Micros(1), EventKind::Submitted { tenants })
+        .unwrap();
+    rollout
+}
+
+fn open(rollout: &mut Rollout, wave: usize) {
+    rollout
+        .record(Micros(2), EventKind::WaveOpened { wave })
+        .unwrap();
+}
+
+fn kinds(events: &[Event]) -> Vec<&'static str> {
+    events.iter().map(|e| e.kind.as_str()).collect()
+}
+
+#[test]
+fn the_failure_that_crosses_a_limit_halts_in_the_same_breath() {
+    let mut rollout = submitted(&[(3, Some(0))]);
+    open(&mut rollout, 0);
+    for (n, id) in ["a", "b", "c"].iter().enumerate() {
+        rollout
+            .record(Micros(3), started(id, 0, n as i64 + 1))
+            .unwrap();
+    }
+    let events = rollout
+        .record(Micros(4), ended("b", 0, 2, Outcome::Failed))
+        .unwrap();
+    assert_eq!(kinds(&events), ["ended", "halted"]);
+    assert_eq!(rollout.state, RolloutState::Halted);
+    let halt = rollout.halt.clone().unwrap();
+    assert_eq!(
+        (
+            halt.rule,
+            halt.wave.as_deref(),
+            halt.failures,
+            halt.tolerated,
+            halt.in_flight
+        ),
+        (Rule::MaxFailures, Some("wave0"), 1, 0, 2)
+    );
+    let events = rollout
+        .record(Micros(5), ended("a", 0, 1, Outcome::Failed))
+        .unwrap();
+    assert_eq!(kinds(&events), ["ended"], "a halted rollout halts once");
+    assert!(decide(&rollout, Micros(6)).actions.is_empty());
+}
+
+#[test]
+fn limits_of_the_whole_rollout_count_over_waves() {
+    let mut rollout = submitted(&[(1, Some(9)), (2, Some(9))]);
+    rollout.policy.limits = Limits {
+        max_failures: Some(1),
+        ..Limits::default()
+    };
+    open(&mut rollout, 0);
+    rollout.record(Micros(3), started("a", 0, 1)).unwrap();
+    rollout
+        .record(Micros(3), ended("a", 0, 1, Outcome::Failed))
+        .unwrap();
+    open(&mut rollout, 1);
+    rollout.record(Micros(3), started("b", 1, 1)).unwrap();
+    rollout
+        .record(Micros(3), ended("b", 1, 1, Outcome::Dirty))
+        .unwrap();
+    assert_eq!(rollout.halt.as_ref().unwrap().wave, None);
+    assert_eq!(rollout.halt.unwrap().failures, 2);
+}
+
+#[test]
+fn a_takeover_replaces_the_claim_and_is_no_start_after_the_halt() {
+    let mut rollout = submitted(&[(2, Some(0))]);
+    open(&mut rollout, 0);
+    rollout.record(Micros(3), started("a", 0, 1)).unwrap();
+    rollout.record(Micros(3), started("b", 0, 1)).unwrap();
+    rollout
+        .record(Micros(4), ended("b", 0, 1, Outcome::Failed))
+        .unwrap();
+    let takeover = EventKind::Started {
+        tenant: TenantId::new("a"),
+        wave: 0,
+        host: HostName::new("h"),
+        epoch: Epoch(2),
+        worker: WorkerId::new("w2"),
+        takeover: true,
+    };
+    rollout.record(Micros(5), takeover.clone()).unwrap();
+    assert_eq!(
+        (rollout.in_flight.len(), rollout.waves[0].in_flight),
+        (1, 1)
+    );
+    assert_eq!(rollout.started_after_halt, 0);
+    let stale = rollout.record(Micros(6), ended("a", 0, 1, Outcome::Succeeded));
+    assert!(
+        stale
+            .unwrap_err()
+            .to_string()
+            .contains("epoch 2, not as wave 0, epoch 1")
+    );
+    assert!(
+        rollout.record(Micros(6), takeover).is_err(),
+        "an epoch only grows"
+    );
+}
+
+#[test]
+fn a_start_after_the_halt_is_counted() {
+    let mut rollout = submitted(&[(3, Some(0))]);
+    open(&mut rollout, 0);
+    rollout.record(Micros(3), started("a", 0, 1)).unwrap();
+    rollout
+        .record(Micros(4), ended("a", 0, 1, Outcome::Failed))
+        .unwrap();
+    rollout.record(Micros(5), started("b", 0, 1)).unwrap();
+    assert_eq!(rollout.started_after_halt, 1);
+}
+
+#[test]
+fn resume_acknowledges_and_retry_takes_failures_back() {
+    let mut rollout = submitted(&[(3, Some(0))]);
+    open(&mut rollout, 0);
+    rollout.record(Micros(3), started("a", 0, 1)).unwrap();
+    rollout
+        .record(Micros(4), ended("a", 0, 1, Outcome::Failed))
+        .unwrap();
+    let mut resumed = rollout.clone();
+    resumed
+        .record(
+            Micros(5),
+            EventKind::Resumed {
+                actor: "eve".into(),
+            },
+        )
+        .unwrap();
+    assert_eq!(
+        (resumed.state, resumed.tally.failed),
+        (RolloutState::Running, 0)
+    );
+    assert_eq!(resumed.waves[0].counts.get(Outcome::Failed), 1);
+    assert_eq!(resumed.causes.len(), 1);
+
+    let back = EventKind::Retried {
+        actor: "eve".into(),
+        targets: vec![RetriedTargets {
+            wave: 0,
+            outcome: Outcome::Failed,
+            cause: Some(broken().cause.to_string()),
+            targets: 1,
+        }],
+    };
+    rollout.record(Micros(5), back.clone()).unwrap();
+    assert_eq!(rollout.waves[0].pending(), 3);
+    assert!(rollout.causes.is_empty() && rollout.halt.is_none());
+    assert_eq!(
+        rollout.permits(0),
+        1,
+        "strict, nothing failed, nothing in flight"
+    );
+    let before = rollout.clone();
+    assert!(
+        rollout.record(Micros(6), back).is_err(),
+        "nothing is left to retry"
+    );
+    assert_eq!(rollout, before);
+}
+
+#[test]
+fn a_cancelled_rollout_is_final_while_its_claims_drain() {
+    let mut rollout = submitted(&[(3, None), (2, None)]);
+    open(&mut rollout, 0);
+    rollout.record(Micros(3), started("a", 0, 1)).unwrap();
+    rollout.record(Micros(3), started("b", 0, 1)).unwrap();
+    let cancel = |targets| EventKind::Cancelled {
+        actor: "eve".into(),
+        reason: "wrong night".into(),
+        targets,
+    };
+    assert!(rollout.record(Micros(4), cancel(vec![(0, 1)])).is_err());
+    rollout
+        .record(Micros(4), cancel(vec![(0, 1), (1, 2)]))
+        .unwrap();
+    assert_eq!(rollout.state, RolloutState::Cancelled);
+    rollout
+        .record(Micros(5), ended("a", 0, 1, Outcome::Succeeded))
+        .unwrap();
+    let release = EventKind::Released {
+        tenant: TenantId::new("b"),
+        wave: 0,
+        epoch: Epoch(1),
+        class: None,
+        not_before: None,
+    };
+    rollout.record(Micros(5), release).unwrap();
+    let outcomes = rollout.outcomes();
+    assert_eq!(
+        (
+            outcomes.get(Outcome::Succeeded),
+            outcomes.get(Outcome::Cancelled),
+            outcomes.total()
+        ),
+        (1, 4, 5)
+    );
+}
+
+#[test]
+fn gaps_and_contradictions_name_both_sides_and_change_nothing() {
+    let mut rollout = submitted(&[(1, None), (1, None)]);
+    let before = rollout.clone();
+    let gap = fold(
+        &mut rollout,
+        &Event {
+            seq: 7,
+            at: Micros(9),
+            kind: EventKind::WaveOpened { wave: 0 },
+        },
+    );
+    assert_eq!(
+        gap.unwrap_err().to_string(),
+        "rollout r1: event 7 cannot follow event 1; the events between them are missing"
+    );
+    let early = rollout.record(Micros(9), EventKind::WaveOpened { wave: 1 });
+    assert_eq!(
+        early.unwrap_err().to_string(),
+        "rollout r1, running after event 1, contradicts event 2 (wave_opened): wave wave0 comes first and has not ended"
+    );
+    let finish = EventKind::Finished {
+        state: RolloutState::Succeeded,
+    };
+    assert!(rollout.record(Micros(9), finish).is_err());
+    assert!(
+        rollout.record(Micros(9), started("a", 0, 1)).is_err(),
+        "not open"
+    );
+    assert_eq!(rollout, before);
+    let again = Event {
+        seq: 1,
+        at: Micros(9),
+        kind: EventKind::Submitted { tenants: 99 },
+    };
+    fold(&mut rollout, &again).unwrap();
+    assert_eq!(rollout, before, "what was folded is ignored");
+}
+
+#[test]
+fn waves_open_one_after_the_other_and_the_rollout_finishes() {
+    let mut rollout = submitted(&[(1, Some(5)), (1, None)]);
+    let mut seen = Vec::new();
+    while let Some(action) = decide(&rollout, Micros(2)).actions.first().cloned() {
+        seen.push(action.clone());
+        match action {
+            Action::OpenWave(wave) => {
+                open(&mut rollout, wave);
+                assert_eq!(decide(&rollout, Micros(2)).actions, []);
+                rollout
+                    .record(Micros(3), started("t", wave, wave as i64 + 1))
+                    .unwrap();
+                let outcome = [Outcome::Failed, Outcome::Succeeded][wave];
+                rollout
+                    .record(Micros(4), ended("t", wave, wave as i64 + 1, outcome))
+                    .unwrap();
+            }
+            Action::Finish(state) => {
+                rollout
+                    .record(Micros(5), EventKind::Finished { state })
+                    .unwrap();
+            }
+        }
+    }
+    assert_eq!(
+        seen,
+        [
+            Action::OpenWave(0),
+            Action::OpenWave(1),
+            Action::Finish(RolloutState::CompletedWithFailures)
+        ]
+    );
+    assert_eq!(rollout.ended_at, Some(Micros(5)));
+    assert_eq!(rollout.causes[&broken().cause.to_string()].moved, 0);
+}

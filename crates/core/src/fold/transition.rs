@@ -1,0 +1,106 @@
+//! The one entry: order first, then the transition of that kind.
+
+use super::error::{Checked, FoldError};
+use super::{claims, lifecycle, verbs};
+use crate::event::{Event, EventKind};
+use crate::rollout::Rollout;
+
+/// Folds one event into the rollout.
+///
+/// An event that was folded before (`seq <= last_seq`) is ignored, so replaying is harmless.
+///
+/// # Errors
+/// [`FoldError::Gap`] when events before it are missing, [`FoldError::Contradiction`] when it cannot have happened
+/// in this state. The rollout is unchanged then.
+pub fn fold(rollout: &mut Rollout, event: &Event) -> Result<(), FoldError> {
+    if event.seq <= rollout.last_seq {
+        return Ok(());
+    }
+    if event.seq != rollout.last_seq.saturating_add(1) {
+        return Err(FoldError::Gap {
+            rollout: rollout.id.clone(),
+            last: rollout.last_seq,
+            seq: event.seq,
+        });
+    }
+    match apply(rollout, event) {
+        Ok(()) => {
+            rollout.last_seq = event.seq;
+            debug_assert!(adds_up(rollout), "counts of {} broke", rollout.id);
+            Ok(())
+        }
+        Err(problem) => Err(FoldError::Contradiction {
+            rollout: rollout.id.clone(),
+            state: rollout.state,
+            last: rollout.last_seq,
+            seq: event.seq,
+            event: event.kind.as_str(),
+            problem,
+        }),
+    }
+}
+
+fn apply(rollout: &mut Rollout, event: &Event) -> Checked {
+    if rollout.submitted_at.is_none() && !matches!(event.kind, EventKind::Submitted { .. }) {
+        return Err("the rollout has not been submitted yet".into());
+    }
+    let at = event.at;
+    match &event.kind {
+        EventKind::Submitted { tenants } => lifecycle::submitted(rollout, at, *tenants),
+        EventKind::WaveOpened { wave } => lifecycle::wave_opened(rollout, at, *wave),
+        EventKind::Started {
+            tenant,
+            wave,
+            host,
+            epoch,
+            worker: _,
+            takeover,
+        } => claims::started(rollout, at, (tenant, *wave, *epoch), host, *takeover),
+        EventKind::Reissued {
+            tenant,
+            wave,
+            epoch,
+        } => claims::reissued(rollout, (tenant, *wave, *epoch)),
+        EventKind::Ended {
+            tenant,
+            wave,
+            epoch,
+            outcome,
+            applied,
+            failure,
+            duration_ms: _,
+        } => claims::ended(
+            rollout,
+            (tenant, *wave, *epoch),
+            *outcome,
+            applied,
+            failure.as_ref(),
+        ),
+        EventKind::Released {
+            tenant,
+            wave,
+            epoch,
+            class: _,
+            not_before: _,
+        } => claims::released(rollout, (tenant, *wave, *epoch)),
+        EventKind::Halted { halt } => lifecycle::halted(rollout, halt),
+        EventKind::Resumed { actor: _ } => verbs::resumed(rollout),
+        EventKind::Retried { actor: _, targets } => verbs::retried(rollout, targets),
+        EventKind::Cancelled {
+            actor: _,
+            reason: _,
+            targets,
+        } => verbs::cancelled(rollout, at, targets),
+        EventKind::Finished { state } => lifecycle::finished(rollout, at, *state),
+    }
+}
+
+/// The counts that must agree after every event.
+fn adds_up(rollout: &Rollout) -> bool {
+    let in_flight: u64 = rollout.waves.iter().map(|w| w.in_flight).sum();
+    in_flight == rollout.in_flight.len() as u64
+        && rollout
+            .waves
+            .iter()
+            .all(|w| w.counts.total() == w.planned && w.in_flight <= w.pending())
+}

@@ -1,0 +1,127 @@
+//! An operator's verbs. They are rare, so they work on a copy: a refused one changes nothing.
+
+use std::collections::BTreeMap;
+
+use super::error::Checked;
+use crate::event::RetriedTargets;
+use crate::halt::Tally;
+use crate::ids::Micros;
+use crate::outcome::Outcome;
+use crate::rollout::{Rollout, RolloutState};
+
+/// A person has seen what failed: counting begins anew, while outcomes and causes stay.
+pub(super) fn resumed(rollout: &mut Rollout) -> Checked {
+    if !matches!(
+        rollout.state,
+        RolloutState::Halted | RolloutState::Paused | RolloutState::Waiting
+    ) {
+        return Err("only a halted, paused or waiting rollout resumes".into());
+    }
+    rollout.tally = Tally::default();
+    for wave in &mut rollout.waves {
+        wave.tally = Tally::default();
+    }
+    rollout.halt = None;
+    rollout.state = RolloutState::Running;
+    Ok(())
+}
+
+/// Targets go back to pending and out of tallies and causes; the rollout runs.
+///
+/// Tallies may have been reset by `Resumed` since these targets failed, hence they saturate. `consecutive` begins
+/// anew: a person stepped in between. A group's examples stay until the whole group is retried.
+pub(super) fn retried(rollout: &mut Rollout, targets: &[RetriedTargets]) -> Checked {
+    if rollout.state == RolloutState::Cancelled {
+        return Err("a cancelled rollout stays so; start a new one".into());
+    }
+    let mut next = rollout.clone();
+    for retried in targets {
+        put_back(&mut next, retried)?;
+    }
+    next.tally.consecutive = 0;
+    for wave in &mut next.waves {
+        wave.tally.consecutive = 0;
+    }
+    next.halt = None;
+    next.ended_at = None;
+    next.state = RolloutState::Running;
+    *rollout = next;
+    Ok(())
+}
+
+fn put_back(rollout: &mut Rollout, retried: &RetriedTargets) -> Checked {
+    let RetriedTargets {
+        wave,
+        outcome,
+        cause,
+        targets,
+    } = retried;
+    if matches!(
+        outcome,
+        Outcome::Pending | Outcome::Succeeded | Outcome::UpToDate
+    ) {
+        return Err(format!("targets that are {outcome} are not retried"));
+    }
+    let into = rollout
+        .waves
+        .get_mut(*wave)
+        .ok_or_else(|| format!("there is no wave {wave}"))?;
+    if !into.counts.remove(*outcome, *targets) {
+        return Err(format!(
+            "wave {} has {} targets that are {outcome}, not {targets}",
+            into.name,
+            into.counts.get(*outcome)
+        ));
+    }
+    into.counts.add(Outcome::Pending, *targets);
+    if !outcome.counts_to_halt() {
+        return Ok(());
+    }
+    let cause = cause
+        .as_deref()
+        .ok_or_else(|| format!("{targets} retried targets are {outcome} without a cause"))?;
+    into.tally.forgive(cause, *targets);
+    rollout.tally.forgive(cause, *targets);
+    let group = rollout
+        .causes
+        .get_mut(cause)
+        .filter(|group| group.tenants >= *targets)
+        .ok_or_else(|| format!("fewer than {targets} targets failed for {cause}"))?;
+    group.tenants -= targets;
+    group.moved = group.moved.min(group.tenants);
+    if group.tenants == 0 {
+        rollout.causes.remove(cause);
+    }
+    Ok(())
+}
+
+/// What has not begun is cancelled; what is in flight drains. The event must name exactly what there is, so that
+/// the store's targets and these counts cannot drift apart.
+pub(super) fn cancelled(rollout: &mut Rollout, at: Micros, targets: &[(usize, u64)]) -> Checked {
+    if !rollout.state.is_active() {
+        return Err("it has ended".into());
+    }
+    let mut named: BTreeMap<usize, u64> = BTreeMap::new();
+    for &(wave, n) in targets {
+        if wave >= rollout.waves.len() {
+            return Err(format!("there is no wave {wave}"));
+        }
+        *named.entry(wave).or_default() += n;
+    }
+    let mut next = rollout.clone();
+    for (index, wave) in next.waves.iter_mut().enumerate() {
+        let (there, said) = (wave.startable(), named.get(&index).copied().unwrap_or(0));
+        if there != said || !wave.counts.remove(Outcome::Pending, said) {
+            return Err(format!(
+                "wave {} has {there} targets to cancel, not {said}",
+                wave.name
+            ));
+        }
+        wave.counts.add(Outcome::Cancelled, said);
+    }
+    next.halt = None;
+    next.state = RolloutState::Cancelled;
+    next.ended_at = Some(at);
+    *rollout = next;
+    Ok(())
+}

@@ -1,0 +1,56 @@
+//! Permits: how many targets may start now.
+
+use crate::outcome::Outcome;
+use crate::rollout::{Rollout, RolloutState, Wave};
+
+impl Wave {
+    /// Targets that have not ended, those in flight included.
+    pub fn pending(&self) -> u64 {
+        self.counts.get(Outcome::Pending)
+    }
+
+    /// Targets that have not begun: pending and not in flight. Some may not be due yet.
+    pub fn startable(&self) -> u64 {
+        self.pending().saturating_sub(self.in_flight)
+    }
+
+    /// Whether every target has ended.
+    pub fn has_ended(&self) -> bool {
+        self.pending() == 0
+    }
+
+    /// How many more may start by this wave's own limits.
+    ///
+    /// Besides its concurrency, the number that the plan printed holds: never more in flight than that. A strict
+    /// wave starts no more than could all fail with at most one failure above what is tolerated.
+    fn permits(&self) -> u64 {
+        let most = self
+            .concurrency
+            .map_or(self.max_in_flight, |own| own.min(self.max_in_flight));
+        let most = match self.limits.tolerated() {
+            Some(tolerated) if self.strict => {
+                let may_fail = (u64::from(tolerated) + 1).saturating_sub(self.tally.failed);
+                may_fail.min(u64::from(most))
+            }
+            _ => u64::from(most),
+        };
+        most.saturating_sub(self.in_flight)
+    }
+}
+
+impl Rollout {
+    /// How many more targets of this wave may start now: 0 unless the rollout runs and the wave is open.
+    ///
+    /// Budgets of hosts span rollouts and are the store's to count. A claim whose lease expired is still in flight
+    /// and keeps its permit until it is taken over or ended.
+    pub fn permits(&self, wave: usize) -> u32 {
+        let Some(wave) = self.waves.get(wave) else {
+            return 0;
+        };
+        if self.state != RolloutState::Running || wave.opened_at.is_none() {
+            return 0;
+        }
+        let free = u64::from(self.policy.concurrency).saturating_sub(self.in_flight.len() as u64);
+        u32::try_from(free.min(wave.permits())).unwrap_or(u32::MAX)
+    }
+}

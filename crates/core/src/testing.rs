@@ -1,0 +1,106 @@
+//! Builders for this crate's own tests.
+
+use std::collections::BTreeMap;
+
+use crate::cause::{ErrorClass, Failure};
+use crate::event::EventKind;
+use crate::halt::Limits;
+use crate::ids::{BundleHash, Epoch, HostName, TenantId, Version, WorkerId};
+use crate::outcome::Outcome;
+use crate::plan::{Path, Plan, PlannedTarget, PlannedWave};
+use crate::policy::{Atomic, Policy};
+use crate::tenant::Place;
+
+/// A policy without limits: 8 in flight.
+pub(crate) fn policy() -> Policy {
+    Policy {
+        concurrency: 8,
+        atomic: Atomic::Version,
+        lock_timeout_ms: 1000,
+        statement_timeout_ms: 0,
+        create_missing: false,
+        limits: Limits::default(),
+        retry: BTreeMap::new(),
+    }
+}
+
+/// A plan of waves given by size and tolerated failures; a wave that tolerates 0 is strict.
+pub(crate) fn plan(waves: &[(u32, Option<u32>)]) -> Plan {
+    let planned = |(index, &(tenants, tolerated)): (usize, &(u32, Option<u32>))| PlannedWave {
+        name: format!("wave{index}"),
+        tenants,
+        concurrency: None,
+        strict: tolerated == Some(0),
+        limits: Limits {
+            max_failures: tolerated,
+            ..Limits::default()
+        },
+        max_in_flight: tenants.min(8),
+    };
+    let target = |wave: usize, position: u32| PlannedTarget {
+        tenant: TenantId::new(format!("t{wave}-{position}")),
+        place: place("h"),
+        wave,
+        position,
+        path: 0,
+        has_ledger: true,
+        missing: false,
+    };
+    Plan {
+        fleet: "test".into(),
+        bundle: BundleHash::new("b"),
+        target: Version::new("1"),
+        policy: policy(),
+        waves: waves.iter().enumerate().map(planned).collect(),
+        paths: vec![Path {
+            from: None,
+            versions: vec![Version::new("1")],
+        }],
+        targets: waves
+            .iter()
+            .enumerate()
+            .flat_map(|(wave, &(n, _))| (0..n).map(move |position| target(wave, position)))
+            .collect(),
+        left_out: Vec::new(),
+    }
+}
+
+/// A place on a host.
+pub(crate) fn place(host: &str) -> Place {
+    Place {
+        host: HostName::new(host),
+        database: None,
+        schema: Some("s".into()),
+        file: None,
+    }
+}
+
+/// A deterministic failure.
+pub(crate) fn broken() -> Failure {
+    Failure::new(ErrorClass::MigrationSql, "42703", "column does not exist")
+}
+
+/// A first claim.
+pub(crate) fn started(tenant: &str, wave: usize, epoch: i64) -> EventKind {
+    EventKind::Started {
+        tenant: TenantId::new(tenant),
+        wave,
+        host: HostName::new("h"),
+        epoch: Epoch(epoch),
+        worker: WorkerId::new("w"),
+        takeover: false,
+    }
+}
+
+/// The end of a claim; a failed one fails as [`broken`].
+pub(crate) fn ended(tenant: &str, wave: usize, epoch: i64, outcome: Outcome) -> EventKind {
+    EventKind::Ended {
+        tenant: TenantId::new(tenant),
+        wave,
+        epoch: Epoch(epoch),
+        outcome,
+        applied: Vec::new(),
+        failure: outcome.counts_to_halt().then(broken),
+        duration_ms: 1,
+    }
+}
