@@ -1,0 +1,208 @@
+//! The rules for one tenant.
+
+use std::collections::BTreeMap;
+
+use sanderling_core::{HostName, Place, Tenant, TenantId};
+
+use super::row::Row;
+use crate::nearest::nearest;
+
+/// Longest tenant id, in characters.
+const ID_CHARS: usize = 128;
+/// Longest PostgreSQL name, in bytes; a longer one would be cut silently, and two tenants could become one.
+const NAME_BYTES: usize = 63;
+
+/// What kind of places a host has.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum HostKind {
+    /// Not told.
+    #[default]
+    Unknown,
+    /// A database server: rows name a schema.
+    Server {
+        /// The database in the host's URL, when it is written there.
+        database: Option<String>,
+    },
+    /// A directory of SQLite files: rows name a file.
+    Directory,
+}
+
+/// The tenant that a row describes, or everything that is wrong with it.
+pub(super) fn tenant(
+    row: Row,
+    hosts: &BTreeMap<HostName, HostKind>,
+) -> Result<Tenant, Vec<String>> {
+    let mut wrong = Vec::new();
+    let id = match row.id {
+        Some(id) => {
+            wrong.extend(id_refused(&id));
+            id
+        }
+        None => {
+            wrong.push("a tenant without `id`".into());
+            String::new()
+        }
+    };
+    let host = HostName::new(row.host.unwrap_or_default());
+    let kind = hosts.get(&host);
+    if host.as_str().is_empty() {
+        wrong.push("has no `host`".into());
+    } else if kind.is_none() {
+        wrong.push(unknown_host(&host, hosts));
+    }
+    place_refused(&row.database, &row.schema, &row.file, kind, &mut wrong);
+    let file = row.file.and_then(|file| {
+        file_normal(&file)
+            .map_err(|message| wrong.push(message))
+            .ok()
+    });
+    let size = row.size.and_then(|text| {
+        text.parse::<u64>()
+            .map_err(|_| wrong.push(format!("size {text:?} is not a whole number of bytes")))
+            .ok()
+    });
+    if !wrong.is_empty() {
+        return Err(wrong);
+    }
+    Ok(Tenant {
+        id: TenantId::new(id),
+        place: Place {
+            host,
+            database: row.database,
+            schema: row.schema,
+            file,
+        },
+        labels: row.labels,
+        size,
+    })
+}
+
+fn id_refused(id: &str) -> Option<String> {
+    let length = id.chars().count();
+    if length > ID_CHARS {
+        Some(format!(
+            "the id has {length} characters; at most {ID_CHARS} are allowed"
+        ))
+    } else if id.trim() != id {
+        Some("the id begins or ends with a space; remove it".into())
+    } else {
+        let odd = id.chars().find(|c| !printable(*c))?;
+        Some(format!(
+            "the id contains the unprintable character U+{:04X}; remove it",
+            odd as u32
+        ))
+    }
+}
+
+/// Whether a character shows, and does not change how its neighbours show.
+fn printable(c: char) -> bool {
+    !c.is_control()
+        && !matches!(c,
+            '\u{200B}' | '\u{200E}' | '\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2066}'..='\u{2069}' | '\u{FEFF}')
+}
+
+fn unknown_host(host: &HostName, hosts: &BTreeMap<HostName, HostKind>) -> String {
+    let host = host.as_str();
+    match nearest(host, hosts.keys().map(HostName::as_str)) {
+        Some(known) => format!("unknown host {host:?}; did you mean {known:?}?"),
+        None if hosts.is_empty() => {
+            format!("unknown host {host:?}; no [hosts.<name>] is configured")
+        }
+        None => format!("unknown host {host:?}; add [hosts.<name>] for it to sanderling.toml"),
+    }
+}
+
+fn place_refused(
+    database: &Option<String>,
+    schema: &Option<String>,
+    file: &Option<String>,
+    kind: Option<&HostKind>,
+    wrong: &mut Vec<String>,
+) {
+    match (schema, file) {
+        (None, None) if database.is_some() => wrong.push(
+            "has a `database` but no `schema`: a database per tenant is not supported yet; name the schema too".into(),
+        ),
+        (None, None) => wrong.push("has neither `schema` (PostgreSQL) nor `file` (SQLite)".into()),
+        (Some(_), Some(_)) => wrong.push("has both `schema` and `file`; a tenant lives in one place".into()),
+        (Some(_), None) if kind == Some(&HostKind::Directory) => {
+            wrong.push("names a `schema`, but its host is a directory of SQLite files: name a `file`".into());
+        }
+        (None, Some(_)) if matches!(kind, Some(HostKind::Server { .. })) => {
+            wrong.push("names a `file`, but its host is a database server: name a `schema`".into());
+        }
+        (None, Some(_)) if database.is_some() => {
+            wrong.push("has both `database` and `file`; a file has no database".into());
+        }
+        _ => {}
+    }
+    wrong.extend(
+        database
+            .as_ref()
+            .and_then(|name| name_refused("database", name)),
+    );
+    if let Some(schema) = schema {
+        wrong.extend(name_refused("schema", schema).or_else(|| schema_reserved(schema)));
+    }
+}
+
+fn name_refused(what: &str, name: &str) -> Option<String> {
+    if name.contains('\0') {
+        Some(format!("the {what} name contains a NUL character"))
+    } else if name.len() > NAME_BYTES {
+        Some(format!(
+            "the {what} name has {} bytes, and PostgreSQL would cut it to {NAME_BYTES}; choose a shorter one",
+            name.len()
+        ))
+    } else {
+        None
+    }
+}
+
+fn schema_reserved(schema: &str) -> Option<String> {
+    (schema.starts_with("pg_") || schema == "information_schema" || schema == "sanderling").then(
+        || {
+            format!(
+                "schema {schema:?} belongs to {}, not to a tenant",
+                if schema == "sanderling" {
+                    "Sanderling"
+                } else {
+                    "PostgreSQL"
+                }
+            )
+        },
+    )
+}
+
+/// The file below its host's directory, in one spelling (`./a//b.db` is `a/b.db`).
+fn file_normal(file: &str) -> Result<String, String> {
+    if file.contains('\0') {
+        return Err("the file name contains a NUL character".into());
+    }
+    if file.starts_with('/') || file.starts_with('\\') || file.get(1..3) == Some(":\\") {
+        return Err(format!(
+            "file {file:?} must be relative to the host's directory"
+        ));
+    }
+    let parts: Vec<&str> = file
+        .split('/')
+        .filter(|part| !part.is_empty() && *part != ".")
+        .collect();
+    if parts.contains(&"..") {
+        return Err(format!(
+            "file {file:?} leaves the host's directory: remove `..`"
+        ));
+    }
+    if parts.is_empty() || file.ends_with('/') {
+        return Err(format!("file {file:?} names a directory"));
+    }
+    if ["-wal", "-shm", "-journal"]
+        .iter()
+        .any(|suffix| file.ends_with(suffix))
+    {
+        return Err(format!(
+            "file {file:?} ends like the files that SQLite keeps beside a database; rename it"
+        ));
+    }
+    Ok(parts.join("/"))
+}
