@@ -12,10 +12,13 @@ pub mod outcome;
 mod permits;
 pub mod plan;
 pub mod policy;
+pub mod retry;
 pub mod rollout;
+pub mod selector;
 pub mod tenant;
 #[cfg(test)]
 mod testing;
+pub mod waves;
 
 pub use bundle::{Bundle, BundleFile};
 pub use cause::{Cause, ErrorClass, Failure};
@@ -30,4 +33,5 @@ pub use ledger::{LedgerRow, RowState, Standing};
 pub use outcome::{Outcome, OutcomeCounts};
 pub use plan::Plan;
 pub use rollout::{Rollout, RolloutState};
+pub use selector::Selector;
 pub use tenant::{Place, Tenant};

@@ -1,0 +1,78 @@
+//! What an operator asks for: waves by selector, with limits in counts and percentages.
+
+mod default;
+mod error;
+mod halt_spec;
+mod parse;
+mod share;
+mod validate;
+
+pub use default::default_waves;
+pub use error::WaveError;
+pub use halt_spec::HaltSpec;
+pub use parse::parse;
+pub use share::{share_down, share_up};
+pub use validate::validate;
+
+use crate::selector::Selector;
+
+/// One wave as configured (`[[rollout.waves]]` or a part of `--waves`).
+#[derive(Clone, Debug, PartialEq)]
+pub struct WaveSpec {
+    /// Its name, unique in the rollout.
+    pub name: String,
+    /// Whom it takes of those that no wave before it took.
+    pub select: Select,
+    /// Its own concurrency; that of the rollout holds as well.
+    pub concurrency: Option<u32>,
+    /// Whether permits shrink with failures, so that at most `tolerated + 1` tenants fail. Where absent: the first
+    /// wave (the canary) is strict, the others are not.
+    pub strict: Option<bool>,
+    /// Its own limits.
+    pub halt: HaltSpec,
+}
+
+/// Whom a wave takes. The first wave that wants a tenant has it.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Select {
+    /// So many, in the order of a wave.
+    Count(u32),
+    /// So many per cent of all planned tenants, not of what is left; rounded up.
+    Percent(f64),
+    /// Those that match.
+    Labels(Selector),
+    /// All that is left. Exactly one wave, the last.
+    Rest,
+}
+
+impl WaveSpec {
+    /// A wave without limits of its own.
+    pub fn new(name: impl Into<String>, select: Select) -> Self {
+        Self {
+            name: name.into(),
+            select,
+            concurrency: None,
+            strict: None,
+            halt: HaltSpec::default(),
+        }
+    }
+
+    /// Whether it is strict, as the wave of this number (from 0).
+    pub fn is_strict(&self, index: usize) -> bool {
+        self.strict.unwrap_or(index == 0)
+    }
+
+    /// Its limits as the wave of this number (from 0). The first wave counts equal causes from the start (2
+    /// tolerated), and where it is chosen by count and sets no limit of failures it tolerates none.
+    pub fn limits(&self, index: usize) -> HaltSpec {
+        let mut halt = self.halt.clone();
+        if index == 0 {
+            halt.same_cause = halt.same_cause.or(Some(2));
+            let by_count = matches!(self.select, Select::Count(_));
+            if by_count && halt.max_failures.is_none() && halt.max_failure_percent.is_none() {
+                halt.max_failures = Some(0);
+            }
+        }
+        halt
+    }
+}

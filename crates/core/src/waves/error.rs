@@ -1,0 +1,50 @@
+//! Why waves could not be read or do not fit together.
+
+use crate::selector::SelectorError;
+
+/// A list of waves that cannot be planned.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum WaveError {
+    /// There is no wave.
+    #[error("there are no waves; the shortest list is `rest`")]
+    None,
+    /// A part of `--waves` that is neither a number, nor a percentage, nor `rest`, nor `name:label=value`.
+    #[error(
+        "wave `{0}` is none of `N`, `N%`, `rest` (each may be named: `canary=5`) and `name:label=value`"
+    )]
+    Unreadable(String),
+    /// A name without a selector, or the other way round.
+    #[error("wave `{0}` has no name before `=` or `:`")]
+    NoName(String),
+    /// A wave by labels whose selector cannot be read.
+    #[error("wave {name}: {error}")]
+    Selector {
+        /// The wave.
+        name: String,
+        /// What is wrong with it.
+        error: SelectorError,
+    },
+    /// Two waves of one name.
+    #[error("two waves are called {0}; names must differ")]
+    SameName(String),
+    /// No wave takes what is left.
+    #[error(
+        "no wave takes the rest, so some tenants would be in none; add `rest` as the last wave"
+    )]
+    NoRest,
+    /// Something after the wave that takes all that is left.
+    #[error("wave {0} takes the rest, so no wave can come after it; put it last")]
+    RestNotLast(String),
+    /// A number out of its range.
+    #[error("wave {name}: {what} must be {range}, not {given}")]
+    Range {
+        /// The wave.
+        name: String,
+        /// Which number.
+        what: &'static str,
+        /// What it may be.
+        range: &'static str,
+        /// What it is.
+        given: String,
+    },
+}
