@@ -1,0 +1,105 @@
+//! A statement as words to match against.
+
+use crate::lex::{Kind, Token};
+use crate::split::Piece;
+
+/// The tokens of one statement.
+pub(super) struct Words<'a> {
+    text: &'a str,
+    tokens: &'a [Token],
+}
+
+impl<'a> Words<'a> {
+    pub(super) fn new(text: &'a str, piece: &'a Piece) -> Self {
+        Self {
+            text,
+            tokens: &piece.tokens,
+        }
+    }
+
+    /// Byte of the first token.
+    pub(super) fn at(&self) -> usize {
+        self.tokens.first().map_or(0, |token| token.start)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.tokens.len()
+    }
+
+    pub(super) fn tokens(&self) -> impl Iterator<Item = Token> + '_ {
+        self.tokens.iter().copied()
+    }
+
+    /// The text of a token; empty past the end.
+    pub(super) fn text(&self, index: usize) -> &'a str {
+        self.tokens
+            .get(index)
+            .map_or("", |token| token.text(self.text))
+    }
+
+    /// A token as a keyword in small letters; empty where it is none.
+    pub(super) fn word(&self, index: usize) -> String {
+        match self.tokens.get(index) {
+            Some(token) if token.kind == Kind::Word => token.text(self.text).to_ascii_lowercase(),
+            _ => String::new(),
+        }
+    }
+
+    /// Whether the statement begins with these keywords; `a|b` accepts either.
+    pub(super) fn begins(&self, pattern: &str) -> bool {
+        pattern
+            .split(' ')
+            .enumerate()
+            .all(|(index, word)| self.is(index, word))
+    }
+
+    /// Whether a token is this keyword; `a|b` accepts either.
+    pub(super) fn is(&self, index: usize, word: &str) -> bool {
+        let found = self.word(index);
+        !found.is_empty() && word.split('|').any(|choice| choice == found)
+    }
+
+    /// Index of the first such keyword outside parentheses, from `from` on.
+    pub(super) fn find(&self, word: &str, from: usize) -> Option<usize> {
+        let mut depth = 0usize;
+        for (index, token) in self.tokens.iter().enumerate() {
+            match token.kind {
+                Kind::Open => depth += 1,
+                Kind::Close => depth = depth.saturating_sub(1),
+                Kind::Word if depth == 0 && index >= from && self.is(index, word) => {
+                    return Some(index);
+                }
+                _ => {}
+            }
+        }
+        None
+    }
+
+    /// Index of the first such keyword anywhere.
+    pub(super) fn find_anywhere(&self, word: &str) -> Option<usize> {
+        (0..self.tokens.len()).find(|index| self.is(*index, word))
+    }
+
+    /// A name or a literal as the database understands it, in small letters: quotes removed.
+    pub(super) fn value(&self, index: usize) -> String {
+        let text = self.text(index);
+        let inner = match self.tokens.get(index).map(|token| token.kind) {
+            Some(Kind::QuotedName) => text.trim_matches(['"', '`', '[', ']']),
+            Some(Kind::Literal) if text.starts_with('$') => {
+                let tag = text[1..].find('$').map_or(1, |at| at + 2);
+                text.get(tag..text.len().saturating_sub(tag)).unwrap_or("")
+            }
+            Some(Kind::Literal) => text.trim_start_matches(|c| c != '\'').trim_matches('\''),
+            _ => text,
+        };
+        inner.to_lowercase()
+    }
+
+    /// Byte of a token; of the last where there is none.
+    pub(super) fn at_index(&self, index: usize) -> usize {
+        self.tokens
+            .get(index)
+            .or(self.tokens.last())
+            .map_or(0, |token| token.start)
+    }
+}
