@@ -1,0 +1,140 @@
+//! Which server, and how to speak of it without its password.
+
+use std::time::{Duration, Instant};
+
+use redis::{Client, ConnectionInfo, IntoConnectionInfo, ProtocolVersion, RedisError};
+
+use crate::connect::Pong;
+use crate::port::ClaimsError;
+
+/// A server that has been named, not yet asked.
+#[derive(Clone)]
+pub(crate) struct Server {
+    client: Client,
+    /// `redis://host:port`, without credentials.
+    shown: String,
+    password: String,
+}
+
+impl Server {
+    pub(crate) fn parse(url: &str) -> Result<Self, ClaimsError> {
+        let scheme = url.split_once("://").map_or("redis", |(scheme, _)| scheme);
+        // The parser's own words may quote the URL, and so the password.
+        let unclear = |_: RedisError| ClaimsError {
+            url: format!("{scheme}://…"),
+            message: "claims.url is not understood; it has the form \
+                      redis://[user:password@]host[:port][/database], with reserved characters \
+                      of the password written as %XX"
+                .to_owned(),
+        };
+        let info: ConnectionInfo = url.into_connection_info().map_err(unclear)?;
+        let password = info.redis_settings().password().unwrap_or("").to_owned();
+        let shown = format!("{scheme}://{}", info.addr());
+        // RESP3 lets the client notice a connection that was closed while nothing was sent.
+        let settings = info
+            .redis_settings()
+            .clone()
+            .set_protocol(ProtocolVersion::RESP3);
+        if scheme == "rediss" && rustls::crypto::CryptoProvider::get_default().is_none() {
+            // Somebody else may install one at the same moment, which does as well.
+            let _ = rustls::crypto::ring::default_provider().install_default();
+        }
+        let client = Client::open(info.set_redis_settings(settings)).map_err(unclear)?;
+        Ok(Self {
+            client,
+            shown,
+            password,
+        })
+    }
+
+    pub(super) fn client(&self) -> &Client {
+        &self.client
+    }
+
+    pub(super) fn shown(&self) -> &str {
+        &self.shown
+    }
+
+    /// An error about this server; a password that the server echoes is cut out.
+    pub(super) fn error(&self, message: impl ToString) -> ClaimsError {
+        let message = message.to_string();
+        let message = match self.password.as_str() {
+            "" => message,
+            password => message.replace(password, "***"),
+        };
+        ClaimsError {
+            url: self.shown.clone(),
+            message,
+        }
+    }
+
+    /// Asks for the server's name and version over a connection of its own.
+    pub(crate) async fn ping(&self, patience: Duration) -> Result<Pong, ClaimsError> {
+        // One bound for the whole, in place of the client's own for its parts.
+        let config = redis::AsyncConnectionConfig::new()
+            .set_connection_timeout(None)
+            .set_response_timeout(None);
+        let asked = async {
+            let mut connection = self
+                .client
+                .get_multiplexed_async_connection_with_config(&config)
+                .await?;
+            let start = Instant::now();
+            let info: String = redis::cmd("INFO")
+                .arg("server")
+                .query_async(&mut connection)
+                .await?;
+            Ok::<_, RedisError>((info, start.elapsed()))
+        };
+        let (info, round_trip) = tokio::time::timeout(patience, asked)
+            .await
+            .map_err(|_| self.error(format!("no answer within {patience:?}")))?
+            .map_err(|error| self.error(error))?;
+        Ok(Pong {
+            server: named(&info),
+            round_trip,
+        })
+    }
+}
+
+/// The server's name and version from its `INFO server` text.
+fn named(info: &str) -> String {
+    let field = |name: &str| {
+        info.lines()
+            .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))
+            .map(str::trim)
+    };
+    match (field("valkey_version"), field("redis_version")) {
+        (Some(version), _) => format!("valkey {version}"),
+        (None, Some(version)) => format!("redis {version}"),
+        (None, None) => "a server that does not tell its version".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_is_shown_without_its_credentials() {
+        let server = Server::parse("redis://ops:hunter2@redis.internal:6380/3").unwrap();
+        assert_eq!(server.shown(), "redis://redis.internal:6380");
+        let said = server.error("hunter2 is not the password").to_string();
+        assert_eq!(
+            said,
+            "claims at redis://redis.internal:6380: *** is not the password"
+        );
+    }
+
+    #[test]
+    fn versions_are_read_from_the_servers_words() {
+        assert_eq!(
+            named("# Server\r\nredis_version:7.0.15\r\n"),
+            "redis 7.0.15"
+        );
+        assert_eq!(
+            named("redis_version:7.2.4\r\nvalkey_version:9.1.2\r\n"),
+            "valkey 9.1.2"
+        );
+    }
+}

@@ -1,0 +1,143 @@
+//! Redis wiped, frozen, restarted, absent, or asking for a password.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use sanderling_claims::{Claims, connect, ping};
+use sanderling_testkit::{Redis, until_async};
+
+use super::suite::hearing;
+use super::{LONG, SOON, lock};
+
+/// Calls give up after a third of this.
+const TTL: Duration = Duration::from_secs(3);
+
+fn handle(redis: &Redis) -> Arc<dyn Claims> {
+    connect(redis.url(), "fleet", TTL).unwrap()
+}
+
+#[tokio::test]
+async fn a_wiped_server_has_lost_every_lock() {
+    let redis = Redis::private();
+    let claims = handle(&redis);
+    let held = [lock("acme")];
+    assert_eq!(claims.acquire(&held, LONG).await.unwrap(), [true]);
+    redis.command(&["FLUSHALL"]);
+    redis.command(&["SCRIPT", "FLUSH"]);
+    assert_eq!(claims.renew(&held, LONG).await.unwrap(), [false]);
+    assert_eq!(claims.acquire(&[lock("acme")], LONG).await.unwrap(), [true]);
+}
+
+#[tokio::test]
+async fn a_frozen_server_costs_a_bounded_wait_and_the_same_nonce_succeeds_later() {
+    let redis = Redis::private();
+    let claims = handle(&redis);
+    let held = [lock("acme")];
+    claims.acquire(&[lock("warm-up")], LONG).await.unwrap();
+    redis.stop();
+    let start = Instant::now();
+    claims.acquire(&held, LONG).await.unwrap_err();
+    assert!(start.elapsed() < TTL, "{:?}", start.elapsed());
+    claims.renew(&held, LONG).await.unwrap_err();
+    redis.cont();
+    // The frozen server may have read the first try: it acts on it now.
+    let answers = until_async(SOON, "an answer", async || {
+        claims.acquire(&held, LONG).await
+    })
+    .await;
+    assert_eq!(answers, [true]);
+    assert_eq!(
+        claims.acquire(&[lock("acme")], LONG).await.unwrap(),
+        [false]
+    );
+}
+
+#[tokio::test]
+async fn a_restart_of_the_server_is_survived() {
+    let redis = Redis::private();
+    let (a, b) = (handle(&redis), handle(&redis));
+    hearing(&a, &b).await;
+    let held = [lock("acme")];
+    a.acquire(&held, LONG).await.unwrap();
+    redis.restart();
+    let renewed = until_async(SOON, "an answer", async || a.renew(&held, LONG).await).await;
+    assert_eq!(renewed, [false]);
+    hearing(&a, &b).await;
+}
+
+#[tokio::test]
+async fn a_server_that_comes_later_is_used() {
+    let redis = Redis::private();
+    redis.kill();
+    let claims = handle(&redis);
+    let wanted = [lock("acme")];
+    let start = Instant::now();
+    claims.acquire(&wanted, LONG).await.unwrap_err();
+    claims.wake().await.unwrap_err();
+    assert!(start.elapsed() < 2 * TTL, "{:?}", start.elapsed());
+    let waited = Duration::from_millis(50);
+    let start = Instant::now();
+    claims.wait(waited).await;
+    assert!(
+        start.elapsed() >= waited,
+        "a wait without a server just waits"
+    );
+
+    redis.restart();
+    until_async(SOON, "the lock", async || {
+        claims.acquire(&wanted, LONG).await
+    })
+    .await;
+    hearing(&claims, &claims).await;
+}
+
+#[tokio::test]
+async fn wake_ups_arrive_after_a_long_silence() {
+    let redis = Redis::private();
+    // Probes of a silent subscription go out each third of this.
+    let claims = connect(redis.url(), "fleet", Duration::from_millis(300)).unwrap();
+    hearing(&claims, &claims).await;
+    let probed = || {
+        redis
+            .command(&["INFO", "commandstats"])
+            .contains("cmdstat_ping")
+    };
+    until_async(SOON, "a probe of the subscription", async || {
+        probed().then_some(())
+    })
+    .await;
+    hearing(&claims, &claims).await;
+}
+
+#[tokio::test]
+async fn a_refused_password_is_an_error_that_does_not_tell_it() {
+    let redis = Redis::private_with(&[("requirepass", "right-one")]);
+    let url = |password| {
+        redis
+            .url()
+            .replace("redis://", &format!("redis://:{password}@"))
+    };
+    let claims = connect(&url("wrong-one"), "fleet", TTL).unwrap();
+    let refusal = claims.acquire(&[lock("acme")], LONG).await.unwrap_err();
+    let said = format!("{refusal} {refusal:?}");
+    assert!(!said.contains("wrong-one"), "{said}");
+    assert!(said.to_lowercase().contains("password"), "{said}");
+
+    let claims = connect(&url("right-one"), "fleet", TTL).unwrap();
+    assert_eq!(claims.acquire(&[lock("acme")], LONG).await.unwrap(), [true]);
+}
+
+#[tokio::test]
+async fn ping_tells_the_version_and_gives_up_on_a_frozen_server() {
+    let redis = Redis::private();
+    let pong = ping(redis.url(), SOON).await.unwrap();
+    assert!(pong.server.chars().any(|c| c.is_ascii_digit()), "{pong:?}");
+    redis.stop();
+    let refusal = ping(redis.url(), Duration::from_millis(100))
+        .await
+        .unwrap_err();
+    assert!(
+        refusal.to_string().contains("no answer within"),
+        "{refusal}"
+    );
+}
