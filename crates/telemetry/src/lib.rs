@@ -1,1 +1,5 @@
 #![doc = include_str!("../README.md")]
+
+mod logs;
+
+pub use logs::{LogFormat, init};
