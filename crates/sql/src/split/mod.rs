@@ -68,6 +68,20 @@ pub(crate) fn copy_before(
         .find_map(|piece| refuse::copy_from_client(source, piece))
 }
 
+/// Everything as one statement, but for semicolons before and behind it.
+fn whole(lexed: &Lexed) -> Vec<Piece> {
+    let mut tokens: Vec<Token> = lexed
+        .significant()
+        .skip_while(|token| token.kind == Kind::Semicolon)
+        .collect();
+    while tokens.pop_if(|last| last.kind == Kind::Semicolon).is_some() {}
+    if tokens.is_empty() {
+        Vec::new()
+    } else {
+        vec![Piece { tokens }]
+    }
+}
+
 /// Cuts at the semicolons that begin at `boundaries` (ascending).
 fn cut(lexed: &Lexed, boundaries: &[usize]) -> Vec<Piece> {
     let mut pieces = Vec::new();
