@@ -1,4 +1,4 @@
-//! `with-servers -- COMMAND…`: one PostgreSQL and one Redis for a whole test run.
+//! `with-servers [--] COMMAND…`: one PostgreSQL and one Redis for a whole test run.
 //!
 //! The servers are announced to the command by environment and end with it: killed on the way out, and by the
 //! kernel when this process is killed.
@@ -14,11 +14,14 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    let words: Vec<_> = env::args_os().skip(1).collect();
-    let command = match words.split_first() {
-        Some((dashes, command)) if dashes == "--" && !command.is_empty() => command,
-        _ => return complain("usage: with-servers -- COMMAND [ARGUMENT]…", 2),
-    };
+    // `cargo run` keeps the dashes for itself; a shell hands them on.
+    let command: Vec<_> = env::args_os()
+        .skip(1)
+        .skip_while(|word| word == "--")
+        .collect();
+    if command.is_empty() {
+        return complain("usage: with-servers [--] COMMAND [ARGUMENT]…", 2);
+    }
     let (postgres, redis) = (Postgres::private(), Redis::private());
     let status = Command::new(&command[0])
         .args(&command[1..])
