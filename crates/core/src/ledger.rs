@@ -83,3 +83,17 @@ pub enum Standing {
     /// It could not be read: host away, wrong password, no right to look.
     Unreachable(Failure),
 }
+
+impl Standing {
+    /// The newest version in effect; `None` also where the place is missing or could not be read.
+    pub fn newest(&self) -> Option<&Version> {
+        match self {
+            Self::Present { rows, .. } => rows
+                .iter()
+                .filter(|row| row.state == RowState::Applied)
+                .map(|row| &row.version)
+                .max(),
+            Self::Missing | Self::Unreachable(_) => None,
+        }
+    }
+}

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+pub mod assess;
 pub mod bundle;
 pub mod cause;
 pub mod decide;
@@ -11,13 +12,16 @@ pub mod ledger;
 pub mod outcome;
 mod permits;
 pub mod plan;
+pub mod planner;
 pub mod policy;
 pub mod retry;
 pub mod rollout;
 pub mod selector;
+pub mod summary;
 pub mod tenant;
 #[cfg(test)]
 mod testing;
+pub mod verify;
 pub mod waves;
 
 pub use bundle::{Bundle, BundleFile};

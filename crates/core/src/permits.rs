@@ -39,6 +39,13 @@ impl Wave {
 }
 
 impl Rollout {
+    /// The most targets in flight at once over all waves: what the plan printed for its widest wave. It holds when a
+    /// retry has more than one wave open, too.
+    pub fn max_in_flight(&self) -> u32 {
+        let widest = self.waves.iter().map(|w| w.max_in_flight).max();
+        widest.unwrap_or(0).min(self.policy.concurrency)
+    }
+
     /// How many more targets of this wave may start now: 0 unless the rollout runs and the wave is open.
     ///
     /// Budgets of hosts span rollouts and are the store's to count. A claim whose lease expired is still in flight
@@ -50,7 +57,7 @@ impl Rollout {
         if self.state != RolloutState::Running || wave.opened_at.is_none() {
             return 0;
         }
-        let free = u64::from(self.policy.concurrency).saturating_sub(self.in_flight.len() as u64);
+        let free = u64::from(self.max_in_flight()).saturating_sub(self.in_flight.len() as u64);
         u32::try_from(free.min(wave.permits())).unwrap_or(u32::MAX)
     }
 }

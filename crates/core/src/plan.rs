@@ -1,5 +1,9 @@
 //! The plan: an immutable assignment of tenants to waves, with every limit resolved.
 
+mod audit;
+
+pub use audit::audit;
+
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -96,7 +100,7 @@ pub struct LeftOut {
     pub tenant: TenantId,
     /// Where its data lives.
     pub place: Place,
-    /// `up_to_date`, `unreachable`, `skipped` or `failed`.
+    /// `up_to_date`, `unreachable`, `skipped`, `failed` or `dirty`.
     pub outcome: Outcome,
     /// Why, unless it is up to date.
     pub failure: Option<Failure>,

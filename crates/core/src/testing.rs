@@ -2,14 +2,16 @@
 
 use std::collections::BTreeMap;
 
+use crate::assess::MigrationMeta;
 use crate::cause::{ErrorClass, Failure};
 use crate::event::EventKind;
 use crate::halt::Limits;
-use crate::ids::{BundleHash, Epoch, HostName, TenantId, Version, WorkerId};
+use crate::ids::{BundleHash, Checksum, Epoch, HostName, TenantId, Version, WorkerId};
+use crate::ledger::{LedgerRow, RowState};
 use crate::outcome::Outcome;
 use crate::plan::{Path, Plan, PlannedTarget, PlannedWave};
 use crate::policy::{Atomic, Policy};
-use crate::tenant::Place;
+use crate::tenant::{Place, Tenant};
 
 /// A policy without limits: 8 in flight.
 pub(crate) fn policy() -> Policy {
@@ -102,5 +104,46 @@ pub(crate) fn ended(tenant: &str, wave: usize, epoch: i64, outcome: Outcome) -> 
         applied: Vec::new(),
         failure: outcome.counts_to_halt().then(broken),
         duration_ms: 1,
+    }
+}
+
+/// A version by number.
+pub(crate) fn version(n: u32) -> Version {
+    Version::new(n.to_string())
+}
+
+/// A bundle of versions 1 to `n`.
+pub(crate) fn bundle(n: u32) -> Vec<MigrationMeta> {
+    (1..=n)
+        .map(|n| MigrationMeta {
+            version: version(n),
+            name: format!("m{n}"),
+            checksum: Checksum::new(format!("c{n}")),
+            file: format!("{n}_m{n}.sql"),
+        })
+        .collect()
+}
+
+/// An applied ledger row of version `n`, as `bundle` has it.
+pub(crate) fn row(n: u32) -> LedgerRow {
+    LedgerRow {
+        version: version(n),
+        checksum: Checksum::new(format!("c{n}")),
+        state: RowState::Applied,
+        epoch: Epoch(1),
+        rollout: None,
+        applied_at: None,
+    }
+}
+
+/// A tenant without labels.
+pub(crate) fn tenant(id: &str) -> Tenant {
+    let mut place = place("h");
+    place.schema = Some(id.into());
+    Tenant {
+        id: TenantId::new(id),
+        place,
+        labels: BTreeMap::new(),
+        size: None,
     }
 }

@@ -27,6 +27,9 @@ pub enum WaveError {
     /// Two waves of one name.
     #[error("two waves are called {0}; names must differ")]
     SameName(String),
+    /// The name of the wave that takes what is left, on another one.
+    #[error("wave rest does not take the rest; give it another name, for reports would mislead")]
+    RestInName,
     /// No wave takes what is left.
     #[error(
         "no wave takes the rest, so some tenants would be in none; add `rest` as the last wave"

@@ -17,6 +17,9 @@ pub fn validate(waves: &[WaveSpec]) -> Result<(), WaveError> {
         if !names.insert(wave.name.as_str()) {
             return Err(WaveError::SameName(wave.name.clone()));
         }
+        if wave.name == "rest" && wave.select != Select::Rest {
+            return Err(WaveError::RestInName);
+        }
         numbers(wave)?;
     }
     match waves.iter().position(|w| w.select == Select::Rest) {
@@ -85,6 +88,8 @@ mod tests {
             let error = validate(&waves).unwrap_err().to_string();
             assert!(error.contains(says), "{error}");
         }
+        let misnamed = WaveSpec::new("rest", Select::Count(1));
+        assert_eq!(validate(&[misnamed]), Err(WaveError::RestInName));
         let mut still = rest.clone();
         still.concurrency = Some(0);
         assert!(validate(&[still]).is_err());

@@ -1,0 +1,16 @@
+//! What scripts read: the JSON documents of `plan`, `up`, `status` and `verify`, built from plans and rollouts.
+//!
+//! Field names are public. Fields are only ever added.
+
+mod plan;
+mod rollout;
+mod status;
+mod verify;
+
+#[cfg(test)]
+mod tests;
+
+pub use plan::{PathSummary, PlanSummary, WaveSummary};
+pub use rollout::{CauseSummary, HaltSummary, OutcomeSummary, RolloutSummary};
+pub use status::{StatusSummary, VersionSummary};
+pub use verify::VerifySummary;

@@ -1,0 +1,93 @@
+//! `status --json`.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::RolloutSummary;
+use crate::assess::Assessment;
+use crate::ids::Version;
+use crate::ledger::Standing;
+
+/// The document that `status --json` prints. Each tenant is in exactly one of the counts.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StatusSummary {
+    /// Selected tenants.
+    pub tenants: u64,
+    /// Those at the newest version of the bundle.
+    pub up_to_date: u64,
+    /// Those with something to apply.
+    pub behind: u64,
+    /// Those with versions that the bundle does not lead to.
+    pub ahead: u64,
+    /// Those where a version in effect was applied from another text than the bundle has.
+    pub edited: u64,
+    /// Those where a stepwise migration stopped half way.
+    pub dirty: u64,
+    /// Those pinned by an operator; null where no control store was read. They are in the other counts too.
+    pub held: Option<u64>,
+    /// Those that could not be read.
+    pub unreachable: u64,
+    /// How many tenants are at which version, ascending; the unreachable ones are not among them.
+    pub versions: Vec<VersionSummary>,
+    /// Active rollouts; null where no control store was read.
+    pub rollouts: Option<Vec<RolloutSummary>>,
+}
+
+/// Tenants at one version.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VersionSummary {
+    /// The newest version in effect; null where there is none.
+    pub version: Option<Version>,
+    /// How many tenants.
+    pub tenants: u64,
+}
+
+impl StatusSummary {
+    /// The document of a survey: each tenant's standing with its assessment against the newest version. `rollouts`
+    /// are the active ones, `None` where no control store was read.
+    pub fn new<'a>(
+        survey: impl IntoIterator<Item = (&'a Standing, &'a Assessment)>,
+        rollouts: Option<Vec<RolloutSummary>>,
+    ) -> Self {
+        let mut status = Self {
+            tenants: 0,
+            up_to_date: 0,
+            behind: 0,
+            ahead: 0,
+            edited: 0,
+            dirty: 0,
+            held: rollouts.as_ref().map(|_| 0),
+            unreachable: 0,
+            versions: Vec::new(),
+            rollouts,
+        };
+        let mut versions: BTreeMap<Option<&Version>, u64> = BTreeMap::new();
+        for (standing, assessment) in survey {
+            status.tenants += 1;
+            *status.count(assessment) += 1;
+            if !matches!(assessment, Assessment::Unreachable(_)) {
+                *versions.entry(standing.newest()).or_default() += 1;
+            }
+        }
+        status.versions = versions
+            .into_iter()
+            .map(|(version, tenants)| VersionSummary {
+                version: version.cloned(),
+                tenants,
+            })
+            .collect();
+        status
+    }
+
+    fn count(&mut self, assessment: &Assessment) -> &mut u64 {
+        match assessment {
+            Assessment::UpToDate => &mut self.up_to_date,
+            Assessment::Pending { .. } | Assessment::OutOfOrder { .. } => &mut self.behind,
+            Assessment::Ahead { .. } => &mut self.ahead,
+            Assessment::Edited { .. } => &mut self.edited,
+            Assessment::Dirty { .. } => &mut self.dirty,
+            Assessment::Unreachable(_) => &mut self.unreachable,
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! The ledger against the bundle, and against what the store says was applied.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Accepted, Facts, ViolationKind};
+use crate::assess::{MigrationMeta, list};
+use crate::ids::{Checksum, Version};
+use crate::ledger::{LedgerRow, RowState, Standing};
+
+/// Missing rows (one violation that names them all), unknown versions and wrong checksums (one each).
+pub(super) fn check(
+    bundle: &[MigrationMeta],
+    accepted: &Accepted,
+    facts: &Facts,
+) -> Vec<(ViolationKind, String)> {
+    let Standing::Present { rows, .. } = &facts.standing else {
+        return Vec::new();
+    };
+    let known: BTreeMap<&Version, &Checksum> =
+        bundle.iter().map(|m| (&m.version, &m.checksum)).collect();
+    let mut found: Vec<_> = missing(&known, rows, facts).into_iter().collect();
+    for row in rows.iter().filter(|row| row.state == RowState::Applied) {
+        match known.get(&row.version) {
+            None => found.push((
+                ViolationKind::UnknownVersion,
+                format!(
+                    "version {} is in effect, and the bundle does not have it",
+                    row.version
+                ),
+            )),
+            Some(checksum) if !is_right(row, checksum, accepted) => found.push((
+                ViolationKind::Checksum,
+                format!(
+                    "version {}: the ledger says {}, the bundle {checksum}",
+                    row.version, row.checksum
+                ),
+            )),
+            Some(_) => {}
+        }
+    }
+    found
+}
+
+fn is_right(row: &LedgerRow, checksum: &Checksum, accepted: &Accepted) -> bool {
+    row.checksum == *checksum
+        || accepted
+            .get(&row.version)
+            .is_some_and(|others| others.contains(&row.checksum))
+}
+
+/// Versions of the bundle up to the newest one in effect or believed to be, and those that the store says were
+/// applied, which have no row at all (a reverted one keeps its row).
+fn missing(
+    known: &BTreeMap<&Version, &Checksum>,
+    rows: &[LedgerRow],
+    facts: &Facts,
+) -> Option<(ViolationKind, String)> {
+    let there: BTreeSet<&Version> = rows.iter().map(|row| &row.version).collect();
+    let newest = rows
+        .iter()
+        .filter(|row| row.state == RowState::Applied && known.contains_key(&row.version))
+        .map(|row| &row.version)
+        .max();
+    let believed = facts
+        .belief
+        .as_ref()
+        .filter(|b| super::store::is_done(b))
+        .map(|b| &b.version);
+    let upto = newest.max(believed);
+    let due = known.keys().copied().filter(|v| Some(*v) <= upto);
+    let applied = facts.belief.iter().flat_map(|b| &b.applied);
+    let lacking: BTreeSet<&Version> = due.chain(applied).filter(|v| !there.contains(v)).collect();
+    if lacking.is_empty() {
+        return None;
+    }
+    let lacking: Vec<Version> = lacking.into_iter().cloned().collect();
+    let why = match (newest, believed) {
+        (newest, Some(believed)) if newest < Some(believed) => {
+            format!("the control store says it is at {believed}")
+        }
+        (Some(newest), _) => format!("its ledger says it is at {newest}"),
+        (None, _) => "the control store says it was applied".into(),
+    };
+    let detail = format!("no row for {}, though {why}", list(&lacking));
+    Some((ViolationKind::MissingRow, detail))
+}
