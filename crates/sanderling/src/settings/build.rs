@@ -1,0 +1,173 @@
+//! From values to [`Settings`].
+
+use std::path::Path;
+use std::time::Duration;
+
+use sanderling_core::HostName;
+
+use super::error::SettingsError;
+use super::model::{ClaimsSettings, ControlSettings, HostSettings, Settings};
+use super::policy;
+use super::reader::{Reader, below, path};
+use super::source;
+use super::url;
+
+/// Shorter leases and locks would expire while a healthy process is busy for a moment.
+const LEAST_LEASE: Duration = Duration::from_secs(1);
+/// Looking more often than this is load without use.
+const LEAST_POLL: Duration = Duration::from_millis(10);
+/// Longest name of a fleet or a host.
+const NAME_CHARS: usize = 40;
+
+impl Settings {
+    /// Reads the file and this process's environment.
+    ///
+    /// # Errors
+    /// Everything that is wrong, each with file and line or with its variable.
+    pub(crate) fn load(file: &Path) -> Result<Self, SettingsError> {
+        let text = |os: std::ffi::OsString| os.into_string().ok();
+        Self::load_with(
+            file,
+            std::env::vars_os().filter_map(|(k, v)| Some((text(k)?, text(v)?))),
+        )
+    }
+
+    /// Reads the file and the given variables.
+    ///
+    /// # Errors
+    /// As [`Settings::load`].
+    pub(crate) fn load_with(
+        file: &Path,
+        environment: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self, SettingsError> {
+        let tree = source::read(file, environment)?;
+        let base = file.parent().unwrap_or(Path::new("")).to_owned();
+        let mut reader = Reader::new(&tree);
+        let settings = Self {
+            fleet_name: fleet_name(&mut reader),
+            migrations_dir: reader
+                .text(&path("fleet.migrations"))
+                .unwrap_or_else(|| "migrations".into())
+                .into(),
+            tenant_patterns: tenants(&mut reader),
+            create_missing: reader.flag(&path("fleet.create_missing")).unwrap_or(false),
+            control: control(&mut reader, &base),
+            claims: claims(&mut reader, &base),
+            worker_slots: reader.count(&path("worker.slots"), 1).unwrap_or(16),
+            hosts: hosts(&mut reader, &base),
+            rollout: policy::read(&mut reader),
+            base_dir: base,
+        };
+        format(&mut reader);
+        reader.finish(settings)
+    }
+}
+
+fn fleet_name(reader: &mut Reader<'_>) -> String {
+    let key = path("fleet.name");
+    let name = reader.text(&key);
+    match &name {
+        None if !reader.has(&key) => reader.problem(
+            &key,
+            "is missing; name the fleet, for it keeps environments apart in Redis, control store and metrics",
+        ),
+        Some(name) if !is_name(name) => reader.problem(
+            &key,
+            format!("{name:?} must be 1 to {NAME_CHARS} characters of a-z, 0-9, _ and -"),
+        ),
+        _ => {}
+    }
+    name.unwrap_or_default()
+}
+
+fn is_name(name: &str) -> bool {
+    let legal = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_' || b == b'-';
+    (1..=NAME_CHARS).contains(&name.len()) && name.bytes().all(legal)
+}
+
+fn tenants(reader: &mut Reader<'_>) -> Vec<String> {
+    let key = path("fleet.tenants");
+    let patterns = reader.list(&key);
+    if !reader.has(&key) || patterns.as_ref().is_some_and(Vec::is_empty) {
+        reader.problem(&key, "is missing; name the files that list tenants, as in [\"tenants/*.yaml\", \"tenants/*.csv\"]");
+    }
+    patterns.unwrap_or_default()
+}
+
+fn format(reader: &mut Reader<'_>) {
+    let key = path("fleet.format");
+    if reader.text(&key).is_some_and(|format| format != "native") {
+        reader.problem(
+            &key,
+            "only \"native\" is supported yet (-- +migrate Up and Down); remove it",
+        );
+    }
+}
+
+fn control(reader: &mut Reader<'_>, base: &Path) -> ControlSettings {
+    let schemes = &["sqlite", "postgres", "postgresql"];
+    let url = url::read(
+        reader,
+        &path("control.url"),
+        Some("sqlite://.sanderling/control.db"),
+        schemes,
+        base,
+    );
+    let lease = reader.duration(&path("control.lease"), LEAST_LEASE);
+    let poll = reader
+        .duration(&path("control.poll"), LEAST_POLL)
+        .unwrap_or(Duration::from_secs(1));
+    let lease = lease.unwrap_or(Duration::from_secs(30));
+    if poll > lease {
+        reader.problem(&path("control.poll"), "must not be longer than `lease`");
+    }
+    ControlSettings { url, lease, poll }
+}
+
+fn claims(reader: &mut Reader<'_>, base: &Path) -> ClaimsSettings {
+    let schemes = &["memory", "redis", "rediss"];
+    ClaimsSettings {
+        url: url::read(
+            reader,
+            &path("claims.url"),
+            Some("memory://"),
+            schemes,
+            base,
+        ),
+        ttl: reader
+            .duration(&path("claims.ttl"), LEAST_LEASE)
+            .unwrap_or(Duration::from_secs(30)),
+    }
+}
+
+fn hosts(reader: &mut Reader<'_>, base: &Path) -> Vec<HostSettings> {
+    let section = path("hosts");
+    let names = reader.names(&section);
+    if names.is_empty() {
+        reader.problem(
+            &section,
+            "no host is configured; tenants need one, as in [hosts.main] with a `url`",
+        );
+    }
+    names.iter().map(|name| host(reader, name, base)).collect()
+}
+
+fn host(reader: &mut Reader<'_>, name: &str, base: &Path) -> HostSettings {
+    let at = below(&path("hosts"), name);
+    if !is_name(name) {
+        reader.problem(
+            &at,
+            format!("a host's name must be 1 to {NAME_CHARS} characters of a-z, 0-9, _ and -"),
+        );
+    }
+    let schemes = &["postgres", "postgresql", "sqlite"];
+    let url = url::read(reader, &below(&at, "url"), None, schemes, base);
+    let is_sqlite = url.scheme().as_deref() == Some("sqlite");
+    let connections = reader.count(&below(&at, "connections"), 1);
+    HostSettings {
+        name: HostName::new(name),
+        url,
+        connections: connections.unwrap_or(if is_sqlite { 2 } else { 8 }),
+        is_sqlite,
+    }
+}

@@ -1,0 +1,168 @@
+//! Every key that `sanderling.toml` may have, and those that a later release will have.
+
+use config::{Value, ValueKind};
+use sanderling_registry::nearest;
+
+/// What may stand at a place.
+pub(super) enum Node {
+    /// A value; its type is checked where it is read.
+    Leaf,
+    /// A table of these keys.
+    Table(&'static [(&'static str, Node)]),
+    /// A table of any names, or a list: each element looks like this.
+    Each(&'static Node),
+    /// Planned, documented, and not there yet.
+    Later,
+}
+
+use Node::{Each, Later, Leaf, Table};
+
+/// The whole file.
+pub(super) static ROOT: Node = Table(&[
+    (
+        "fleet",
+        Table(&[
+            ("name", Leaf),
+            ("migrations", Leaf),
+            ("tenants", Leaf),
+            ("create_missing", Leaf),
+            ("format", Leaf),
+        ]),
+    ),
+    (
+        "control",
+        Table(&[("url", Leaf), ("lease", Leaf), ("poll", Leaf)]),
+    ),
+    ("claims", Table(&[("url", Leaf), ("ttl", Leaf)])),
+    ("worker", Table(&[("slots", Leaf), ("serves", Later)])),
+    (
+        "hosts",
+        Each(&Table(&[
+            ("url", Leaf),
+            ("connections", Leaf),
+            ("role", Later),
+        ])),
+    ),
+    (
+        "rollout",
+        Table(&[
+            ("concurrency", Leaf),
+            ("atomic", Leaf),
+            ("lock_timeout", Leaf),
+            ("statement_timeout", Leaf),
+            ("waves", Each(&WAVE)),
+            ("halt", HALT),
+            ("canary_exclude", Later),
+            ("gates", Later),
+            ("bake", Later),
+            ("class_limits", Later),
+            ("stall_after", Later),
+            ("max_duration", Later),
+        ]),
+    ),
+    (
+        "retry",
+        Each(&Table(&[("attempts", Leaf), ("base", Leaf), ("max", Leaf)])),
+    ),
+    ("schedule", Later),
+    ("schedules", Later),
+    ("windows", Later),
+    ("freezes", Later),
+    ("gates", Later),
+    ("notify", Later),
+    ("api", Later),
+    ("policy", Later),
+]);
+
+static WAVE: Node = Table(&[
+    ("name", Leaf),
+    ("count", Leaf),
+    ("percent", Leaf),
+    ("labels", Each(&Leaf)),
+    ("rest", Leaf),
+    ("concurrency", Leaf),
+    ("halt", HALT),
+    ("tenants", Later),
+    ("coverage", Later),
+    ("bake", Later),
+    ("gate", Later),
+    ("gates", Later),
+    ("canary_exclude", Later),
+    ("class_limits", Later),
+    ("stall_after", Later),
+    ("max_duration", Later),
+]);
+
+const HALT: Node = Table(&[
+    ("max_failures", Leaf),
+    ("max_failure_percent", Leaf),
+    ("max_consecutive", Leaf),
+    ("same_cause", Leaf),
+    ("class_limits", Later),
+    ("stall_after", Later),
+    ("max_duration", Later),
+]);
+
+/// Reports every key of `value` that is unknown or not supported yet, as its path and what is wrong with it.
+pub(super) fn check(
+    value: &Value,
+    node: &Node,
+    path: &[String],
+    report: &mut impl FnMut(&[String], String),
+) {
+    match (node, &value.kind) {
+        (Later, _) => report(path, "is not supported yet; remove it".into()),
+        (Table(keys), ValueKind::Table(table)) => {
+            let mut names: Vec<_> = table.keys().collect();
+            names.sort();
+            for name in names {
+                let below = [path, std::slice::from_ref(name)].concat();
+                match keys.iter().find(|(key, _)| key == name) {
+                    Some((_, node)) => check(&table[name], node, &below, report),
+                    None => report(&below, unknown(name, keys)),
+                }
+            }
+        }
+        (Each(node), ValueKind::Table(table)) => {
+            let mut names: Vec<_> = table.keys().collect();
+            names.sort();
+            for name in names {
+                check(
+                    &table[name],
+                    node,
+                    &[path, std::slice::from_ref(name)].concat(),
+                    report,
+                );
+            }
+        }
+        (Each(node), ValueKind::Array(values)) => {
+            for (index, value) in values.iter().enumerate() {
+                check(value, node, &[path, &[index.to_string()]].concat(), report);
+            }
+        }
+        (Table(_), _) => report(
+            path,
+            "must be a table of settings, not a single value".into(),
+        ),
+        (Each(_), _) => report(
+            path,
+            "must hold named tables or a list of tables, not a single value".into(),
+        ),
+        (Leaf, _) => {}
+    }
+}
+
+fn unknown(name: &str, keys: &[(&'static str, Node)]) -> String {
+    let known = keys.iter().map(|(key, _)| *key);
+    match nearest(name, known.clone()) {
+        Some(meant) => format!("unknown key; did you mean `{meant}`?"),
+        None => {
+            let ready: Vec<_> = keys
+                .iter()
+                .filter(|(_, n)| !matches!(n, Later))
+                .map(|(k, _)| *k)
+                .collect();
+            format!("unknown key; known here: {}", ready.join(", "))
+        }
+    }
+}

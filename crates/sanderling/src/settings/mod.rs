@@ -1,0 +1,23 @@
+//! Settings: defaults < `sanderling.toml` < `SANDERLING_*` < flags, typed and checked before anything is done.
+//!
+//! `keys` knows every key, `source` reads file and environment, `reader` turns values into types, `build` makes the
+//! [`Settings`]. All that is wrong is reported at once, each with its line or its variable. Flags are the caller's:
+//! it sets the fields.
+
+mod build;
+mod duration;
+mod error;
+mod keys;
+mod locate;
+mod model;
+mod policy;
+mod reader;
+mod source;
+mod url;
+mod waves;
+
+#[cfg(test)]
+mod tests;
+
+pub(crate) use error::SettingsError;
+pub(crate) use model::Settings;

@@ -1,0 +1,132 @@
+//! `[[rollout.waves]]`.
+
+use std::collections::BTreeSet;
+
+use sanderling_core::selector::Selector;
+use sanderling_core::waves::{Select, WaveSpec};
+
+use super::policy;
+use super::reader::{Path, Reader, below, path};
+
+/// What a wave may choose its tenants by.
+const SELECTORS: [&str; 4] = ["count", "percent", "labels", "rest"];
+
+/// The configured waves, in order.
+pub(super) fn read(reader: &mut Reader<'_>) -> Vec<WaveSpec> {
+    let list = path("rollout.waves");
+    let elements = reader.names(&list);
+    if elements.iter().any(|name| name.parse::<usize>().is_err()) {
+        reader.problem(
+            &list,
+            "must be a list: write [[rollout.waves]] for each wave",
+        );
+        return Vec::new();
+    }
+    let last = elements.len().saturating_sub(1);
+    let mut names = BTreeSet::new();
+    let mut waves = Vec::new();
+    for (position, element) in elements.iter().enumerate() {
+        let at = below(&list, element);
+        let Some(wave) = wave(reader, &at, position) else {
+            continue;
+        };
+        if !names.insert(wave.name.clone()) {
+            reader.problem(
+                &at,
+                format!(
+                    "a second wave is called {:?}; names must be unique",
+                    wave.name
+                ),
+            );
+        }
+        if (wave.select == Select::Rest) != (position == last) {
+            reader.problem(
+                &at,
+                if position == last {
+                    "the last wave must have `rest = true`, so that no tenant is forgotten"
+                } else {
+                    "`rest = true` takes every tenant that is left; it must be the last wave"
+                },
+            );
+        }
+        waves.push(wave);
+    }
+    waves
+}
+
+fn wave(reader: &mut Reader<'_>, at: &Path, position: usize) -> Option<WaveSpec> {
+    let name = reader
+        .text(&below(at, "name"))
+        .unwrap_or_else(|| format!("wave-{}", position + 1));
+    if name.is_empty() || name.contains(|c: char| c.is_control() || matches!(c, '=' | ',' | ':')) {
+        reader.problem(
+            at,
+            "a wave's name must not be empty and not contain `=`, `,` or `:`",
+        );
+    }
+    let concurrency = reader.count(&below(at, "concurrency"), 1);
+    let halt = policy::halt(reader, &below(at, "halt"));
+    let select = selector(reader, at)?;
+    Some(WaveSpec {
+        name,
+        select,
+        concurrency,
+        strict: None,
+        halt,
+    })
+}
+
+fn selector(reader: &mut Reader<'_>, at: &Path) -> Option<Select> {
+    let given: Vec<_> = SELECTORS
+        .into_iter()
+        .filter(|s| reader.has(&below(at, s)))
+        .collect();
+    let [selector] = given[..] else {
+        reader.problem(at, format!(
+            "a wave has exactly one of `count`, `percent`, `labels` and `rest`; this one has {}",
+            if given.is_empty() { "none".to_owned() } else { given.join(" and ") }
+        ));
+        return None;
+    };
+    let key = below(at, selector);
+    match selector {
+        "count" => reader.count(&key, 1).map(Select::Count),
+        "percent" => {
+            let percent = reader.percent(&key)?;
+            if percent <= 0.0 {
+                reader.problem(&key, "must be more than 0");
+            }
+            Some(Select::Percent(percent))
+        }
+        "labels" => labels(reader, &key),
+        _ => {
+            let rest = reader.flag(&key)?;
+            if !rest {
+                reader.problem(&key, "must be true, or be left out");
+            }
+            Some(Select::Rest)
+        }
+    }
+}
+
+fn labels(reader: &mut Reader<'_>, at: &Path) -> Option<Select> {
+    let mut terms = Vec::new();
+    for name in reader.names(at) {
+        let value = reader.text(&below(at, &name))?;
+        terms.push(format!("{name}={value}"));
+    }
+    if terms.is_empty() {
+        reader.problem(
+            at,
+            "must name at least one label, as in { plan = \"free\" }",
+        );
+        return None;
+    }
+    match Selector::parse(&terms.join(",")) {
+        Ok(selector) => Some(Select::Labels(selector)),
+        Err(error) => {
+            reader.problem(at, error.to_string());
+            None
+        }
+    }
+}
