@@ -401,3 +401,18 @@ fn relative_sqlite_paths_start_at_the_file() {
     assert_eq!(at("sqlite://${PATH}").matches("/cfg").count(), 0);
     assert_eq!(at("postgres://h/d"), "postgres://h/d");
 }
+
+#[test]
+fn the_sample_fleet_s_file_is_good() {
+    let file = Path::new(concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../sanderling.toml"
+    ));
+    let settings = Settings::load_with(file, []).unwrap();
+    assert!(settings.create_missing && settings.hosts[0].is_sqlite);
+    assert_eq!(settings.claims.url.scheme().as_deref(), Some("memory"));
+    assert_eq!(settings.wave_specs().len(), 3);
+    assert_eq!(settings.halt_spec().max_failure_percent, Some(2.0));
+    sanderling_core::waves::validate(&settings.wave_specs()).unwrap();
+    sanderling_core::waves::validate(&more("").wave_specs()).unwrap();
+}
