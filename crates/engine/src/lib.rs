@@ -1,7 +1,16 @@
 #![doc = include_str!("../README.md")]
 
+mod fingerprint;
+mod grouping;
+mod hosts;
+mod ledger;
 mod port;
+mod postgres;
+mod redact;
+mod send;
+mod sqlite;
 
+pub use hosts::{HostConfig, Hosts};
 pub use port::{
     Catalog, Claim, Driver, EngineError, Evidence, FenceRefusal, Limits, Session, Step, StepOutcome,
 };

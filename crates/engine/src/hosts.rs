@@ -1,0 +1,190 @@
+//! The hosts of a fleet: the only place where a connection to a tenant's database is opened.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use futures::StreamExt;
+use sanderling_core::{ErrorClass, Failure, HostName, Place, Standing};
+use sanderling_secrets::Reference;
+use sanderling_sql::Dialect;
+
+use crate::grouping::{by_group, in_order};
+use crate::port::{Catalog, Driver, EngineError};
+use crate::postgres::PostgresDriver;
+use crate::sqlite::SqliteDriver;
+
+/// Hosts that are looked at side by side.
+const HOSTS_AT_ONCE: usize = 16;
+
+/// One host as the settings name it.
+#[derive(Clone, Debug)]
+pub struct HostConfig {
+    /// The alias: `<name>` in `[hosts.<name>]`.
+    pub name: HostName,
+    /// `postgres://…` or `sqlite://<directory>`; references in it are resolved when the host is first used.
+    pub url: Reference,
+    /// The budget of connections that all workers share; this process keeps at most so many idle ones per database.
+    pub connections: u32,
+    /// What a relative SQLite directory is relative to.
+    pub base_dir: PathBuf,
+}
+
+/// The hosts of a fleet.
+pub struct Hosts {
+    configs: BTreeMap<HostName, HostConfig>,
+    opened: Mutex<BTreeMap<HostName, Opened>>,
+}
+
+#[derive(Clone)]
+enum Opened {
+    Postgres(Arc<PostgresDriver>),
+    Sqlite(Arc<SqliteDriver>),
+}
+
+impl Hosts {
+    /// Takes the settings; resolves no reference and connects nowhere.
+    ///
+    /// # Errors
+    /// Two hosts of one name.
+    pub fn new(configs: Vec<HostConfig>) -> Result<Self, EngineError> {
+        let mut by_name = BTreeMap::new();
+        for config in configs {
+            let name = config.name.clone();
+            if by_name.insert(name.clone(), config).is_some() {
+                return Err(precondition(
+                    "host",
+                    format!("host {name} is configured twice; give each host a name of its own"),
+                ));
+            }
+        }
+        Ok(Self {
+            configs: by_name,
+            opened: Mutex::default(),
+        })
+    }
+
+    /// The driver of a host. Resolves the references in its URL, once.
+    ///
+    /// # Errors
+    /// An unknown host, a variable that is not set (named, with the host), or a URL that no driver takes.
+    pub fn driver(&self, host: &HostName) -> Result<Arc<dyn Driver>, EngineError> {
+        Ok(match self.open(host)? {
+            Opened::Postgres(driver) => driver,
+            Opened::Sqlite(driver) => driver,
+        })
+    }
+
+    /// The dialect of a host, by the scheme of its URL. Resolves references only where the scheme itself is one.
+    ///
+    /// # Errors
+    /// An unknown host or scheme.
+    pub fn dialect(&self, host: &HostName) -> Result<Dialect, EngineError> {
+        let config = self.config(host)?;
+        let written = config.url.as_written();
+        if written.starts_with("${") {
+            return dialect_of(host, &resolve(config)?);
+        }
+        dialect_of(host, written)
+    }
+
+    /// The connections that each host may have, over all workers.
+    pub fn budgets(&self) -> BTreeMap<HostName, u32> {
+        let budget = |(name, config): (&HostName, &HostConfig)| (name.clone(), config.connections);
+        self.configs.iter().map(budget).collect()
+    }
+
+    /// Looks at many places on all their hosts side by side, reading only. Same order as `places`.
+    pub async fn survey(&self, places: &[Place]) -> Vec<Standing> {
+        let groups = by_group(places, |place| place.host.clone());
+        let surveys = futures::stream::iter(groups).map(|(host, indices)| async move {
+            let members: Vec<_> = indices.iter().map(|&at| places[at].clone()).collect();
+            let standings = match self.driver(&host) {
+                Ok(driver) => driver.survey(&members).await,
+                Err(EngineError(failure)) => vec![Standing::Unreachable(failure); members.len()],
+            };
+            indices.into_iter().zip(standings).collect::<Vec<_>>()
+        });
+        in_order(surveys.buffer_unordered(HOSTS_AT_ONCE).concat().await)
+    }
+
+    /// The normalised catalogs of many places on all their hosts side by side. Same order as `places`.
+    pub async fn catalogs(&self, places: &[Place]) -> Vec<Result<Catalog, Failure>> {
+        let groups = by_group(places, |place| place.host.clone());
+        let readings = futures::stream::iter(groups).map(|(host, indices)| async move {
+            let members: Vec<_> = indices.iter().map(|&at| places[at].clone()).collect();
+            let catalogs = match self.driver(&host) {
+                Ok(driver) => driver.catalogs(&members).await,
+                Err(EngineError(failure)) => vec![Err(failure); members.len()],
+            };
+            indices.into_iter().zip(catalogs).collect::<Vec<_>>()
+        });
+        in_order(readings.buffer_unordered(HOSTS_AT_ONCE).concat().await)
+    }
+
+    /// Closes every connection that is kept.
+    pub async fn close(&self) {
+        let opened = std::mem::take(&mut *self.opened());
+        for driver in opened.into_values() {
+            if let Opened::Postgres(driver) = driver {
+                driver.close().await;
+            }
+        }
+    }
+
+    fn config(&self, host: &HostName) -> Result<&HostConfig, EngineError> {
+        self.configs.get(host).ok_or_else(|| {
+            precondition(
+                "host",
+                format!("host {host} is not configured; add [hosts.{host}] with its url"),
+            )
+        })
+    }
+
+    fn open(&self, host: &HostName) -> Result<Opened, EngineError> {
+        if let Some(opened) = self.opened().get(host) {
+            return Ok(opened.clone());
+        }
+        let config = self.config(host)?;
+        let url = resolve(config)?;
+        let opened = match dialect_of(host, &url)? {
+            Dialect::Postgres => PostgresDriver::new(host.clone(), &url, config.connections)
+                .map(|driver| Opened::Postgres(Arc::new(driver))),
+            Dialect::Sqlite => SqliteDriver::new(host, &url, &config.base_dir)
+                .map(|driver| Opened::Sqlite(Arc::new(driver))),
+        }
+        .map_err(EngineError)?;
+        // Two tasks may have come here at once; the first driver stays, the second has opened nothing yet.
+        Ok(self.opened().entry(host.clone()).or_insert(opened).clone())
+    }
+
+    fn opened(&self) -> std::sync::MutexGuard<'_, BTreeMap<HostName, Opened>> {
+        self.opened.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn resolve(config: &HostConfig) -> Result<String, EngineError> {
+    match config.url.resolve() {
+        Ok(resolved) => Ok(resolved.expose().to_owned()),
+        Err(error) => Err(precondition(
+            "secret",
+            format!("hosts.{}.url: {error}", config.name),
+        )),
+    }
+}
+
+fn dialect_of(host: &HostName, url: &str) -> Result<Dialect, EngineError> {
+    let scheme = url.split_once(':').map_or("", |(scheme, _)| scheme);
+    match scheme {
+        "postgres" | "postgresql" => Ok(Dialect::Postgres),
+        "sqlite" => Ok(Dialect::Sqlite),
+        _ => Err(precondition(
+            "url",
+            format!("hosts.{host}.url must begin with postgres:// or sqlite://"),
+        )),
+    }
+}
+
+fn precondition(code: &str, message: String) -> EngineError {
+    EngineError(Failure::new(ErrorClass::Precondition, code, message))
+}

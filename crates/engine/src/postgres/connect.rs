@@ -1,0 +1,339 @@
+//! Dedicated connections: how they are opened, what their session is set to, and when they are fit to be kept.
+
+use std::collections::HashMap;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use futures::TryStreamExt;
+use sanderling_core::{ErrorClass, Failure, HostName};
+use sqlx::postgres::{PgConnectOptions, PgRow};
+use sqlx::{Connection as _, Either, PgConnection, Row};
+
+use super::errors::{Trouble, failure_of};
+use crate::redact::redact;
+use crate::send;
+
+/// A connection is closed after this many uses: a backend's catalog caches grow with every schema that it has seen,
+/// and are only given back with the process.
+pub(crate) const RECYCLE_AFTER: u32 = 1_000;
+
+/// How long a connection attempt may take before the host counts as away.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A kept connection that was idle for longer is asked for a sign of life before a migration is trusted to it: a
+/// message lost on a dead connection costs a new epoch.
+const PING_AFTER: Duration = Duration::from_secs(1);
+
+/// The server ends a session that sits in a transaction for longer: its client is paused or gone.
+const IDLE_IN_TRANSACTION: &str = "30s";
+
+/// How often the server looks whether the client is still there while a statement runs.
+const CLIENT_CHECK: &str = "2s";
+
+/// What a connection is set up for. Connections of different purposes are never exchanged.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Purpose {
+    /// Reading only: surveys and catalogs.
+    Look,
+    /// Migrations under these limits, in milliseconds.
+    Change {
+        lock_timeout_ms: u64,
+        statement_timeout_ms: u64,
+    },
+}
+
+/// Which connections can stand for one another.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Key {
+    /// Replaces the database of the URL.
+    pub(crate) database: Option<String>,
+    pub(crate) purpose: Purpose,
+}
+
+/// One dedicated connection.
+pub(crate) struct Connection {
+    inner: PgConnection,
+    key: Key,
+    secrets: Vec<String>,
+    uses: u32,
+    idle_since: Instant,
+    /// The database's oid, as the server gave it: part of every lock key.
+    pub(crate) database_oid: String,
+    /// The database's name, as the server gave it.
+    pub(crate) database: String,
+}
+
+/// What came back for one message.
+pub(crate) struct Exchange {
+    /// Statements that completed.
+    pub(crate) completed: usize,
+    /// The rows that were asked to be kept.
+    pub(crate) rows: Vec<PgRow>,
+    /// What ended the message early.
+    pub(crate) trouble: Option<Trouble>,
+}
+
+impl Connection {
+    /// Sends one message and reads its whole answer; keeps the rows that `keep` wants.
+    pub(crate) async fn exchange(
+        &mut self,
+        text: String,
+        keep: impl Fn(&PgRow) -> bool + Send,
+    ) -> Exchange {
+        let mut exchange = Exchange {
+            completed: 0,
+            rows: Vec::new(),
+            trouble: None,
+        };
+        let mut answer = send::message(text).fetch_many(&mut self.inner);
+        loop {
+            match answer.try_next().await {
+                Ok(Some(Either::Left(_))) => exchange.completed += 1,
+                Ok(Some(Either::Right(row))) if keep(&row) => exchange.rows.push(row),
+                Ok(Some(Either::Right(_))) => {}
+                Ok(None) => return exchange,
+                Err(error) => {
+                    exchange.trouble = Some(Trouble::of(&error, &self.secrets));
+                    return exchange;
+                }
+            }
+        }
+    }
+
+    /// Sends one message of ours and returns all its rows.
+    pub(crate) async fn rows(&mut self, text: String) -> Result<Vec<PgRow>, Trouble> {
+        let exchange = self.exchange(text, |_| true).await;
+        exchange.trouble.map_or(Ok(exchange.rows), Err)
+    }
+
+    async fn alive(&mut self) -> bool {
+        self.idle_since.elapsed() < PING_AFTER || self.inner.ping().await.is_ok()
+    }
+
+    /// Says goodbye to the server.
+    pub(crate) async fn close(self) {
+        // A connection that cannot even be closed is gone, which is what was wanted.
+        let _ = self.inner.close().await;
+    }
+}
+
+/// The text of a column of a row of ours; every such column is cast to text.
+pub(crate) fn text(row: &PgRow, column: usize) -> Option<String> {
+    row.try_get::<Option<String>, _>(column).ok().flatten()
+}
+
+/// The connections of one host.
+pub(crate) struct Connections {
+    host: HostName,
+    options: PgConnectOptions,
+    secrets: Vec<String>,
+    limit: usize,
+    kept: Mutex<HashMap<Key, Vec<Connection>>>,
+}
+
+impl Connections {
+    /// Reads the URL; connects nowhere yet. `limit` is the most idle connections kept for one database.
+    pub(crate) fn new(host: HostName, url: &str, limit: usize) -> Result<Self, Failure> {
+        let secrets = crate::redact::secrets_of(url);
+        let options: PgConnectOptions = url.parse().map_err(|error: sqlx::Error| {
+            let why = redact(&error.to_string(), &secrets);
+            Failure::new(
+                ErrorClass::Precondition,
+                "url",
+                format!("hosts.{host}.url is not a PostgreSQL URL: {why}"),
+            )
+        })?;
+        Ok(Self {
+            host,
+            options,
+            secrets,
+            limit,
+            kept: Mutex::default(),
+        })
+    }
+
+    /// A connection for this purpose: a kept one that still answers, or a new one.
+    pub(crate) async fn take(&self, key: &Key) -> Result<Connection, Failure> {
+        while let Some(mut connection) = self.pop(key) {
+            if connection.alive().await {
+                return Ok(connection);
+            }
+        }
+        self.connect(key).await
+    }
+
+    /// Keeps a connection for the next tenant, unless it has served enough or enough are kept.
+    pub(crate) async fn give(&self, mut connection: Connection) {
+        connection.uses += 1;
+        connection.idle_since = Instant::now();
+        let refused = if connection.uses >= RECYCLE_AFTER {
+            Some(connection)
+        } else {
+            let mut kept = lock(&self.kept);
+            let of_database: usize = kept
+                .iter()
+                .filter(|(key, _)| key.database == connection.key.database)
+                .map(|(_, connections)| connections.len())
+                .sum();
+            if of_database < self.limit.max(1) {
+                kept.entry(connection.key.clone())
+                    .or_default()
+                    .push(connection);
+                None
+            } else {
+                // Limits of an earlier rollout must not keep its connections for ever: the newest purpose wins.
+                let evicted = kept
+                    .iter_mut()
+                    .find(|(key, list)| {
+                        key.database == connection.key.database
+                            && **key != connection.key
+                            && !list.is_empty()
+                    })
+                    .and_then(|(_, list)| list.pop());
+                match evicted {
+                    Some(old) => {
+                        kept.entry(connection.key.clone())
+                            .or_default()
+                            .push(connection);
+                        Some(old)
+                    }
+                    None => Some(connection),
+                }
+            }
+        };
+        if let Some(connection) = refused {
+            connection.close().await;
+        }
+    }
+
+    /// Closes everything that is kept.
+    pub(crate) async fn close(&self) {
+        let all: Vec<_> = lock(&self.kept)
+            .drain()
+            .flat_map(|(_, list)| list)
+            .collect();
+        futures::future::join_all(all.into_iter().map(Connection::close)).await;
+    }
+
+    fn pop(&self, key: &Key) -> Option<Connection> {
+        lock(&self.kept).get_mut(key).and_then(Vec::pop)
+    }
+
+    /// Opens a connection of its own. Never cancelled half way: only the attempt to connect has a limit.
+    pub(crate) async fn connect(&self, key: &Key) -> Result<Connection, Failure> {
+        let options = self.options_for(key);
+        let connecting = PgConnection::connect_with(&options);
+        let inner = match tokio::time::timeout(CONNECT_TIMEOUT, connecting).await {
+            Ok(Ok(inner)) => inner,
+            Ok(Err(error)) => return Err(self.named(failure_of(&error, &self.secrets))),
+            Err(_) => {
+                return Err(self.named(Failure::new(
+                    ErrorClass::Connection,
+                    "connect_timeout",
+                    format!("no answer within {} s", CONNECT_TIMEOUT.as_secs()),
+                )));
+            }
+        };
+        let mut connection = Connection {
+            inner,
+            key: key.clone(),
+            secrets: self.secrets.clone(),
+            uses: 0,
+            idle_since: Instant::now(),
+            database_oid: String::new(),
+            database: String::new(),
+        };
+        self.identify(&mut connection).await?;
+        Ok(connection)
+    }
+
+    async fn identify(&self, connection: &mut Connection) -> Result<(), Failure> {
+        let rows = connection
+            .rows(
+                "SELECT d.oid::text, d.datname::text, current_setting('server_version_num') \
+                 FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database()"
+                    .to_owned(),
+            )
+            .await
+            .map_err(|trouble| self.named(trouble.failure()))?;
+        let row = rows.first().and_then(|row| {
+            Some((
+                text(row, 0)?,
+                text(row, 1)?,
+                text(row, 2)?.parse::<u32>().ok()?,
+            ))
+        });
+        let Some((oid, database, version)) = row else {
+            return Err(self.named(Failure::new(
+                ErrorClass::Connection,
+                "protocol",
+                "the server did not say which database this is; connect to PostgreSQL itself, not to a pooler",
+            )));
+        };
+        if version < 140_000 {
+            return Err(self.named(Failure::new(
+                ErrorClass::Precondition,
+                "server_version",
+                format!(
+                    "PostgreSQL {} is too old; 14 is the oldest supported",
+                    version / 10_000
+                ),
+            )));
+        }
+        connection.database_oid = oid;
+        connection.database = database;
+        Ok(())
+    }
+
+    /// Start-up options outrank the settings of roles and databases, and RESET ALL returns to them.
+    fn options_for(&self, key: &Key) -> PgConnectOptions {
+        let mut options = self
+            .options
+            .clone()
+            .statement_cache_capacity(0)
+            .application_name(&format!("sanderling/{}", self.host));
+        if let Some(database) = &key.database {
+            options = options.database(database);
+        }
+        options = options.options([
+            ("default_transaction_isolation", "read committed"),
+            ("default_transaction_deferrable", "off"),
+            ("standard_conforming_strings", "on"),
+            ("TimeZone", "UTC"),
+            ("client_min_messages", "warning"),
+            ("idle_in_transaction_session_timeout", IDLE_IN_TRANSACTION),
+            ("client_connection_check_interval", CLIENT_CHECK),
+        ]);
+        let (read_only, lock_ms, statement_ms) = match key.purpose {
+            Purpose::Look => ("on", 5_000, 60_000),
+            Purpose::Change {
+                lock_timeout_ms,
+                statement_timeout_ms,
+            } => ("off", lock_timeout_ms, statement_timeout_ms),
+        };
+        options
+            .options([("default_transaction_read_only", read_only)])
+            .options([
+                ("lock_timeout", milliseconds(lock_ms)),
+                ("statement_timeout", milliseconds(statement_ms)),
+            ])
+    }
+
+    /// Says which host, so that the message stands alone.
+    pub(crate) fn named(&self, mut failure: Failure) -> Failure {
+        failure.message = format!("host {}: {}", self.host, failure.message);
+        failure
+    }
+}
+
+/// A limit as PostgreSQL takes it: its settings are 32-bit.
+pub(crate) fn milliseconds(ms: u64) -> String {
+    format!("{}ms", ms.min(i32::MAX.unsigned_abs().into()))
+}
+
+/// A poisoned lock only says that another thread panicked while it held the list, which is never half changed.
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner)
+}

@@ -1,0 +1,212 @@
+//! The driver of one PostgreSQL server.
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+use futures::StreamExt;
+use sanderling_core::{Failure, HostName, Place, Standing, StoreId};
+
+use super::connect::{Connection, Connections, Key, Purpose, text};
+use super::errors::Trouble;
+use super::guard::{Guard, RESET, install_fence};
+use super::names::{Schema, literal};
+use super::session::PostgresSession;
+use super::{catalog, survey};
+use crate::grouping::by_group;
+use crate::port::{Catalog, Claim, Driver, EngineError, Limits, Session};
+
+/// The limits under which a person moves a fence.
+const BY_HAND: Purpose = Purpose::Change {
+    lock_timeout_ms: 5_000,
+    statement_timeout_ms: 60_000,
+};
+
+/// What sessions of one host share.
+pub(crate) struct Shared {
+    pub(crate) connections: Connections,
+    /// Databases in which this process has seen the fence's table.
+    fenced: Mutex<HashSet<String>>,
+}
+
+/// The driver of one PostgreSQL server.
+pub(crate) struct PostgresDriver {
+    shared: Arc<Shared>,
+    limit: usize,
+}
+
+impl Shared {
+    /// Makes sure that the fence's table is there; asks the server once per database and process.
+    pub(crate) async fn ensure_fence(&self, connection: &mut Connection) -> Result<(), Trouble> {
+        if self.fenced().contains(&connection.database) {
+            return Ok(());
+        }
+        let ask = "SELECT 1 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+                   WHERE n.nspname = 'sanderling' AND c.relname = 'fence'";
+        if connection.rows(ask.to_owned()).await?.is_empty()
+            && let Err(trouble) = connection.rows(install_fence()).await
+        {
+            // The transaction that failed must not stay open; the trouble itself is what matters.
+            let _ = connection.rows("ROLLBACK".to_owned()).await;
+            return Err(trouble);
+        }
+        self.fenced().insert(connection.database.clone());
+        Ok(())
+    }
+
+    /// Forgets that the fence's table was seen: a statement of ours did not find it.
+    pub(crate) fn forget_fence(&self, database: &str) {
+        self.fenced().remove(database);
+    }
+
+    fn fenced(&self) -> std::sync::MutexGuard<'_, HashSet<String>> {
+        self.fenced.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn prepare(
+        &self,
+        connection: &mut Connection,
+        schema: &Schema,
+        limits: &Limits,
+    ) -> Result<(), Trouble> {
+        self.ensure_fence(connection).await?;
+        if !limits.create_missing {
+            return Ok(());
+        }
+        connection.rows(RESET.join("; ")).await?;
+        // Asked first: CREATE SCHEMA IF NOT EXISTS needs the right to create even where there is nothing to create.
+        let exists = connection
+            .rows(format!(
+                "SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname = {}",
+                schema.literal
+            ))
+            .await?;
+        if exists.is_empty() {
+            match connection
+                .rows(format!("CREATE SCHEMA IF NOT EXISTS {}", schema.ident))
+                .await
+            {
+                // Two claims on one schema created it at the same time; it is there.
+                Err(Trouble::Server(error)) if error.code == "23505" || error.code == "42P06" => {}
+                Err(trouble) => return Err(trouble),
+                Ok(_) => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+impl PostgresDriver {
+    /// Reads the URL; connects nowhere yet.
+    pub(crate) fn new(host: HostName, url: &str, connections: u32) -> Result<Self, Failure> {
+        let limit = usize::try_from(connections).unwrap_or(usize::MAX).max(1);
+        Ok(Self {
+            shared: Arc::new(Shared {
+                connections: Connections::new(host, url, limit)?,
+                fenced: Mutex::default(),
+            }),
+            limit,
+        })
+    }
+
+    /// Closes every kept connection.
+    pub(crate) async fn close(&self) {
+        self.shared.connections.close().await;
+    }
+
+    fn look(database: Option<String>) -> Key {
+        Key {
+            database,
+            purpose: Purpose::Look,
+        }
+    }
+}
+
+#[async_trait]
+impl Driver for PostgresDriver {
+    async fn survey(&self, places: &[Place]) -> Vec<Standing> {
+        let groups = by_group(places, |place| place.database.clone());
+        let surveys = futures::stream::iter(groups).map(|(database, indices)| async move {
+            let members: Vec<_> = indices.iter().map(|&at| &places[at]).collect();
+            let standings =
+                survey::database(&self.shared.connections, &Self::look(database), &members).await;
+            indices.into_iter().zip(standings).collect::<Vec<_>>()
+        });
+        crate::grouping::in_order(surveys.buffer_unordered(self.limit).concat().await)
+    }
+
+    async fn catalogs(&self, places: &[Place]) -> Vec<Result<Catalog, Failure>> {
+        let groups = by_group(places, |place| place.database.clone());
+        let readings = futures::stream::iter(groups).map(|(database, indices)| async move {
+            let members: Vec<_> = indices.iter().map(|&at| &places[at]).collect();
+            let catalogs =
+                catalog::database(&self.shared.connections, &Self::look(database), &members).await;
+            indices.into_iter().zip(catalogs).collect::<Vec<_>>()
+        });
+        crate::grouping::in_order(readings.buffer_unordered(self.limit).concat().await)
+    }
+
+    async fn open(
+        &self,
+        place: &Place,
+        claim: &Claim,
+        limits: &Limits,
+    ) -> Result<Box<dyn Session>, EngineError> {
+        let schema = Schema::of(place).map_err(EngineError)?;
+        let key = Key {
+            database: place.database.clone(),
+            purpose: Purpose::Change {
+                lock_timeout_ms: limits.lock_timeout_ms,
+                statement_timeout_ms: limits.statement_timeout_ms,
+            },
+        };
+        let guard = Guard::new(schema, claim).map_err(EngineError)?;
+        let connections = &self.shared.connections;
+        let mut connection = connections.take(&key).await.map_err(EngineError)?;
+        // A connection that refused is dropped, and with it whatever it was in the middle of.
+        self.shared
+            .prepare(&mut connection, &guard.schema, limits)
+            .await
+            .map_err(|trouble| EngineError(connections.named(trouble.failure())))?;
+        Ok(Box::new(PostgresSession::new(
+            Arc::clone(&self.shared),
+            connection,
+            key,
+            guard,
+            *limits,
+        )))
+    }
+
+    async fn take_fence(
+        &self,
+        place: &Place,
+        store: &StoreId,
+    ) -> Result<Option<StoreId>, EngineError> {
+        let schema = Schema::of(place).map_err(EngineError)?;
+        let store = literal(store.as_str()).map_err(EngineError)?;
+        let key = Key {
+            database: place.database.clone(),
+            purpose: BY_HAND,
+        };
+        let connections = &self.shared.connections;
+        let mut connection = connections.connect(&key).await.map_err(EngineError)?;
+        let named = |trouble: Trouble| EngineError(connections.named(trouble.failure()));
+        self.shared
+            .ensure_fence(&mut connection)
+            .await
+            .map_err(named)?;
+        // The epoch stays: if the fence ever comes back to a store, that store's old messages stay refused.
+        let held = connection
+            .rows(format!(
+                "BEGIN; SELECT store_id FROM sanderling.fence WHERE place = {place} FOR UPDATE; \
+                 INSERT INTO sanderling.fence AS f (place, store_id, epoch, claim) VALUES ({place}, {store}, 0, '') \
+                 ON CONFLICT (place) DO UPDATE SET store_id = excluded.store_id, claim = '' \
+                 WHERE f.store_id <> excluded.store_id; COMMIT",
+                place = schema.literal
+            ))
+            .await
+            .map_err(named)?;
+        connection.close().await;
+        Ok(held.first().and_then(|row| text(row, 0)).map(StoreId::new))
+    }
+}

@@ -1,0 +1,268 @@
+//! The statements around a migration: reset, guard, tail, evidence. Each promise of the house's claim protocol is
+//! one of them.
+
+use sanderling_core::{Epoch, Failure, LedgerRow, RolloutId, StoreId};
+
+use super::errors::state;
+use super::names::{Schema, installation_key, literal};
+use crate::port::{Claim, Step};
+
+/// What a former tenant could have left in the session. Statements of one message share its transaction, so
+/// `DISCARD ALL` cannot stand here. Session authorisation comes first: the rest must not run as somebody's role.
+pub(crate) const RESET: &[&str] = &[
+    "SET SESSION AUTHORIZATION DEFAULT",
+    "RESET ROLE",
+    "CLOSE ALL",
+    "RESET ALL",
+    "DEALLOCATE ALL",
+    "UNLISTEN *",
+    "SELECT pg_catalog.pg_advisory_unlock_all()",
+    "DISCARD PLANS",
+    "DISCARD TEMP",
+    "DISCARD SEQUENCES",
+];
+
+/// What separates two versions of one tenant in one transaction, as far as it can be undone there.
+pub(crate) const BETWEEN: &[&str] = &[
+    "SET SESSION AUTHORIZATION DEFAULT",
+    "RESET ROLE",
+    "CLOSE ALL",
+    "RESET ALL",
+    "DEALLOCATE ALL",
+];
+
+/// Whether the session may serve another tenant. What is named here works before a reset can: the lexing of the next
+/// message and the mode of its transaction.
+pub(crate) const FIT: &str = "(pg_catalog.current_setting('standard_conforming_strings') = 'on' \
+     AND pg_catalog.current_setting('client_encoding') = 'UTF8' \
+     AND pg_catalog.current_setting('default_transaction_isolation') = 'read committed' \
+     AND pg_catalog.current_setting('default_transaction_deferrable') = 'off' \
+     AND pg_catalog.current_setting('default_transaction_read_only') = 'off')::text";
+
+/// The columns of a ledger read, in the order of `crate::ledger::RawRow`.
+pub(crate) const LEDGER_COLUMNS: &str = "version, checksum, state, epoch::text, rollout, \
+     (extract(epoch FROM applied_at) * 1000000)::bigint::text";
+
+/// The values of one claim on one place, quoted.
+pub(crate) struct Guard {
+    pub(crate) schema: Schema,
+    store: String,
+    claim: String,
+    rollout: String,
+    worker: String,
+    epoch: i64,
+    application: String,
+    store_id: StoreId,
+    rollout_id: RolloutId,
+    claim_epoch: Epoch,
+}
+
+impl Guard {
+    /// Quotes what the claim brings.
+    pub(crate) fn new(schema: Schema, claim: &Claim) -> Result<Self, Failure> {
+        Ok(Self {
+            store: literal(claim.store.as_str())?.to_string(),
+            claim: literal(claim.nonce.as_str())?.to_string(),
+            rollout: literal(claim.rollout.as_str())?.to_string(),
+            worker: literal(claim.worker.as_str())?.to_string(),
+            epoch: claim.epoch.0,
+            claim_epoch: claim.epoch,
+            store_id: claim.store.clone(),
+            rollout_id: claim.rollout.clone(),
+            application: literal(&application_name(claim))?.to_string(),
+            schema,
+        })
+    }
+
+    /// Whether a ledger row was written by this claim.
+    pub(crate) fn is_ours(&self, row: &LedgerRow) -> bool {
+        row.epoch == self.claim_epoch && row.rollout.as_ref() == Some(&self.rollout_id)
+    }
+
+    /// Whether this is the store that issued the claim.
+    pub(crate) fn is_store(&self, store: &StoreId) -> bool {
+        *store == self.store_id
+    }
+
+    /// Names resolve in the tenant's schema and, last, in the session's temporary one.
+    pub(crate) fn search_path(&self) -> String {
+        format!("SET LOCAL search_path = {}, pg_temp", self.schema.ident)
+    }
+
+    /// Lock, fence and ledger, each in a statement (and so a snapshot) of its own; one block, because each costs a
+    /// parse. `tag` is random: nothing inside can end the block early.
+    pub(crate) fn enter(
+        &self,
+        tag: &str,
+        database_oid: &str,
+        steps: &[&Step<'_>],
+    ) -> Result<String, Failure> {
+        let versions = steps
+            .iter()
+            .map(|step| Ok(literal(step.version.as_str())?.to_string()))
+            .collect::<Result<Vec<_>, Failure>>()?
+            .join(", ");
+        let create = if steps.iter().any(|step| !step.has_ledger) {
+            self.create_ledger()
+        } else {
+            String::new()
+        };
+        let missing = literal(&format!(
+            "schema {} is missing, or the login role may not use it",
+            self.schema.name
+        ))?;
+        let Self {
+            schema,
+            application,
+            ..
+        } = self;
+        let (ledger, fence, key) = (
+            schema.ledger(),
+            self.raise_fence(),
+            schema.lock_key(database_oid),
+        );
+        Ok(format!(
+            "DO ${tag}$ BEGIN
+IF pg_catalog.current_schema() IS DISTINCT FROM {schema_name}::name THEN
+ RAISE EXCEPTION USING ERRCODE = '{MISSING}', MESSAGE = {missing};
+END IF;
+IF pg_catalog.current_setting('transaction_isolation') <> 'read committed' THEN
+ RAISE EXCEPTION USING ERRCODE = '{UNFIT}', MESSAGE = 'the session is not in READ COMMITTED';
+END IF;
+PERFORM pg_catalog.set_config('application_name', {application}, true);
+IF NOT pg_catalog.pg_try_advisory_xact_lock({key}::bigint) THEN
+ RAISE EXCEPTION USING ERRCODE = '{BUSY}', MESSAGE = 'another session holds the tenant';
+END IF;
+{fence};
+IF NOT FOUND THEN
+ RAISE EXCEPTION USING ERRCODE = '{FENCED}', MESSAGE = 'the fence refuses this claim';
+END IF;
+{create}IF EXISTS (SELECT FROM {ledger} WHERE version IN ({versions}) AND state <> 'reverted') THEN
+ RAISE EXCEPTION USING ERRCODE = '{ALREADY}', MESSAGE = 'the ledger has the version';
+END IF;
+END ${tag}$",
+            schema_name = schema.literal,
+            MISSING = state::MISSING,
+            UNFIT = state::UNFIT,
+            BUSY = state::BUSY,
+            FENCED = state::FENCED,
+            ALREADY = state::ALREADY,
+        ))
+    }
+
+    /// Raises the fence to this claim; touches no row when the fence is ahead or another store's.
+    pub(crate) fn raise_fence(&self) -> String {
+        let Self {
+            store,
+            claim,
+            epoch,
+            schema,
+            ..
+        } = self;
+        format!(
+            "INSERT INTO sanderling.fence AS f (place, store_id, epoch, claim)
+ VALUES ({place}, {store}, {epoch}, {claim})
+ ON CONFLICT (place) DO UPDATE SET epoch = excluded.epoch, claim = excluded.claim
+ WHERE f.store_id = excluded.store_id
+ AND (f.epoch < excluded.epoch OR (f.epoch = excluded.epoch AND f.claim = excluded.claim))",
+            place = schema.literal,
+        )
+    }
+
+    /// Only under the tenant's lock: `IF NOT EXISTS` alone does not survive a race.
+    fn create_ledger(&self) -> String {
+        format!(
+            "CREATE TABLE IF NOT EXISTS {} (
+ version text COLLATE \"C\" PRIMARY KEY, name text NOT NULL, checksum text NOT NULL, state text NOT NULL,
+ step integer NOT NULL DEFAULT 0, steps integer NOT NULL DEFAULT 0, epoch bigint NOT NULL, rollout text,
+ applied_at timestamptz NOT NULL, duration_ms bigint NOT NULL, applied_by text NOT NULL);\n",
+            self.schema.ledger()
+        )
+    }
+
+    /// Proves that the transaction is still the guard's (the fence's row was written by it) and writes the ledger
+    /// row, in one statement. What it raises tells the two apart.
+    pub(crate) fn leave(&self, tag: &str, step: &Step<'_>) -> Result<String, Failure> {
+        let Self {
+            store,
+            claim,
+            rollout,
+            worker,
+            epoch,
+            schema,
+            ..
+        } = self;
+        let version = literal(step.version.as_str())?;
+        let (name, checksum) = (literal(step.name)?, literal(step.checksum.as_str())?);
+        let ours = format!(
+            "FROM sanderling.fence f WHERE f.place = {place} AND f.store_id = {store} AND f.epoch = {epoch}
+ AND f.claim = {claim} AND f.xmin = pg_catalog.pg_current_xact_id_if_assigned()::xid",
+            place = schema.literal,
+        );
+        Ok(format!(
+            "DO ${tag}$ BEGIN
+INSERT INTO {ledger} AS l (version, name, checksum, state, step, steps, epoch, rollout, applied_at, duration_ms, applied_by)
+ SELECT {version}, {name}, {checksum}, 'applied', 0, 0, {epoch}, {rollout}, pg_catalog.clock_timestamp(),
+ (extract(epoch FROM pg_catalog.clock_timestamp() - pg_catalog.now()) * 1000)::bigint, {worker}
+ {ours}
+ ON CONFLICT (version) DO UPDATE SET name = excluded.name, checksum = excluded.checksum, state = excluded.state,
+ step = 0, steps = 0, epoch = excluded.epoch, rollout = excluded.rollout, applied_at = excluded.applied_at,
+ duration_ms = excluded.duration_ms, applied_by = excluded.applied_by
+ WHERE l.state = 'reverted' AND l.epoch <= excluded.epoch;
+IF NOT FOUND THEN
+ IF EXISTS (SELECT {ours}) THEN
+  RAISE EXCEPTION USING ERRCODE = '{TAKEN}', MESSAGE = 'another row took the version''s place in the ledger while the migration ran';
+ END IF;
+ RAISE EXCEPTION USING ERRCODE = '{ENDED}', MESSAGE = 'the transaction is not the guard''s';
+END IF;
+END ${tag}$",
+            ledger = schema.ledger(),
+            TAKEN = state::TAKEN,
+            ENDED = state::ENDED,
+        ))
+    }
+
+    /// Reads the ledger row back after COMMIT, marked so that no row of a migration can be taken for it.
+    pub(crate) fn evidence(&self, marker: &str, step: &Step<'_>) -> Result<String, Failure> {
+        Ok(format!(
+            "SELECT '{marker}'::text, {LEDGER_COLUMNS}, {FIT} FROM {} WHERE version = {}",
+            self.schema.ledger(),
+            literal(step.version.as_str())?
+        ))
+    }
+
+    /// Every row of the ledger.
+    pub(crate) fn read_ledger(&self) -> String {
+        format!("SELECT {LEDGER_COLUMNS} FROM {}", self.schema.ledger())
+    }
+
+    /// Who holds the fence.
+    pub(crate) fn read_fence(&self) -> String {
+        format!(
+            "SELECT store_id, epoch::text FROM sanderling.fence WHERE place = {}",
+            self.schema.literal
+        )
+    }
+}
+
+/// Creates the fence's table; the lock makes the race of two `IF NOT EXISTS` impossible.
+pub(crate) fn install_fence() -> String {
+    format!(
+        "BEGIN; SET LOCAL lock_timeout = '30s'; SELECT pg_catalog.pg_advisory_xact_lock({}); \
+         CREATE SCHEMA IF NOT EXISTS sanderling; \
+         CREATE TABLE IF NOT EXISTS sanderling.fence (place text COLLATE \"C\" PRIMARY KEY, store_id text NOT NULL, \
+         epoch bigint NOT NULL, claim text NOT NULL); COMMIT",
+        installation_key()
+    )
+}
+
+/// What `pg_stat_activity` shows while the message runs; the server keeps 63 bytes of ASCII.
+fn application_name(claim: &Claim) -> String {
+    let rollout = claim.rollout.as_str();
+    let tail = rollout.char_indices().rev().nth(7).map_or(0, |(at, _)| at);
+    format!("sanderling/{}/{}", &rollout[tail..], claim.tenant)
+        .chars()
+        .map(|c| if c.is_ascii_graphic() { c } else { '?' })
+        .take(63)
+        .collect()
+}

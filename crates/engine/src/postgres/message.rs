@@ -1,0 +1,182 @@
+//! The one message that takes a tenant through a version: what is in it, and which part of it an error belongs to.
+
+use sanderling_core::Failure;
+
+use super::connect::milliseconds;
+use super::guard::{BETWEEN, Guard, RESET};
+use crate::port::{Limits, Step};
+
+/// What a part of a message is. Each part is one statement, so each completes once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Part {
+    /// Resetting the session and opening the transaction.
+    Prologue,
+    /// Lock, fence, ledger.
+    Guard,
+    /// A setting of ours between guard and tail.
+    Setting,
+    /// A statement of a migration: index of the step, index of the statement.
+    Body(usize, usize),
+    /// The transaction's proof and the ledger row of a step.
+    Tail(usize),
+    /// COMMIT.
+    Commit,
+    /// The ledger row, read back.
+    Evidence,
+}
+
+/// A message under construction, and afterwards the map of it.
+pub(crate) struct Message {
+    text: String,
+    /// Characters in `text`.
+    chars: usize,
+    /// Each part with the character it begins at.
+    parts: Vec<(Part, usize)>,
+}
+
+/// A random word that stands in a message: nothing that a migration says can be taken for it.
+pub(crate) fn marker() -> String {
+    format!("sd{:032x}", rand::random::<u128>())
+}
+
+impl Message {
+    /// Lays out the message for these steps, in order, as one transaction.
+    pub(crate) fn new(
+        guard: &Guard,
+        limits: &Limits,
+        steps: &[&Step<'_>],
+        database_oid: &str,
+        marker: &str,
+    ) -> Result<Self, Failure> {
+        let mut message = Self {
+            text: String::new(),
+            chars: 0,
+            parts: Vec::new(),
+        };
+        for statement in RESET {
+            message.push(Part::Prologue, statement);
+        }
+        message.push(Part::Prologue, "BEGIN");
+        message.push(Part::Guard, &guard.search_path());
+        message.push(Part::Guard, &guard.enter(marker, database_oid, steps)?);
+        for (index, step) in steps.iter().enumerate() {
+            if index > 0 {
+                for statement in BETWEEN {
+                    message.push(Part::Setting, statement);
+                }
+                message.push(Part::Setting, &guard.search_path());
+            }
+            message.limits(limits, step);
+            for (number, statement) in step.statements.iter().enumerate() {
+                message.push(Part::Body(index, number), &statement.text);
+            }
+            // A migration may have taken another role on; the ledger is the login role's.
+            message.push(Part::Setting, "SET LOCAL SESSION AUTHORIZATION DEFAULT");
+            message.push(Part::Setting, "SET LOCAL ROLE NONE");
+            message.push(Part::Tail(index), &guard.leave(marker, step)?);
+        }
+        message.push(Part::Commit, "COMMIT");
+        if let Some(last) = steps.last() {
+            message.push(Part::Evidence, &guard.evidence(marker, last)?);
+        }
+        Ok(message)
+    }
+
+    /// The text to send.
+    pub(crate) fn text(&self) -> String {
+        self.text.clone()
+    }
+
+    /// The part that an error belongs to, and the character inside it where the server named one: by position if
+    /// there is one, else by counting what completed.
+    pub(crate) fn part_of(
+        &self,
+        position: Option<usize>,
+        completed: usize,
+    ) -> (Part, Option<usize>) {
+        if let Some(position) = position {
+            let after = self.parts.partition_point(|(_, start)| *start <= position);
+            if let Some((part, start)) = after.checked_sub(1).and_then(|at| self.parts.get(at)) {
+                return (*part, Some(position - start));
+            }
+        }
+        let last = self.parts.len().saturating_sub(1);
+        let (part, _) = self
+            .parts
+            .get(completed.min(last))
+            .copied()
+            .unwrap_or((Part::Prologue, 0));
+        (part, None)
+    }
+
+    /// A step's own limits; what it does not set is the session's, set at start-up.
+    fn limits(&mut self, limits: &Limits, step: &Step<'_>) {
+        let settings = [
+            ("lock_timeout", step.lock_timeout_ms, limits.lock_timeout_ms),
+            (
+                "statement_timeout",
+                step.statement_timeout_ms,
+                limits.statement_timeout_ms,
+            ),
+        ];
+        for (name, own, session) in settings {
+            if let Some(own) = own.filter(|own| *own != session) {
+                let value = milliseconds(own);
+                self.push(Part::Setting, &format!("SET LOCAL {name} = '{value}'"));
+            }
+        }
+    }
+
+    /// The newline keeps a comment at the end of a piece from swallowing the semicolon.
+    fn push(&mut self, part: Part, statement: &str) {
+        self.parts.push((part, self.chars));
+        self.chars += statement.chars().count() + 3;
+        self.text.push_str(statement);
+        self.text.push_str("\n;\n");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sample() -> Message {
+        let mut message = Message {
+            text: String::new(),
+            chars: 0,
+            parts: Vec::new(),
+        };
+        message.push(Part::Prologue, "BEGIN");
+        message.push(Part::Body(0, 0), "SELECT 'é' -- end");
+        message.push(Part::Body(0, 1), "SELECT x");
+        message.push(Part::Commit, "COMMIT");
+        message
+    }
+
+    #[test]
+    fn positions_are_characters_and_map_to_parts() {
+        let message = sample();
+        let at = message
+            .text
+            .chars()
+            .collect::<String>()
+            .find("x\n")
+            .unwrap();
+        let chars = message.text[..at].chars().count();
+        assert_eq!(message.part_of(Some(chars), 0), (Part::Body(0, 1), Some(7)));
+        assert_eq!(message.part_of(Some(0), 3), (Part::Prologue, Some(0)));
+    }
+
+    #[test]
+    fn without_a_position_the_completed_statements_decide() {
+        let message = sample();
+        assert_eq!(message.part_of(None, 1), (Part::Body(0, 0), None));
+        assert_eq!(message.part_of(None, 3), (Part::Commit, None));
+        assert_eq!(message.part_of(None, 9), (Part::Commit, None));
+    }
+
+    #[test]
+    fn a_comment_at_the_end_does_not_swallow_what_follows() {
+        assert!(sample().text.contains("-- end\n;\n"));
+    }
+}

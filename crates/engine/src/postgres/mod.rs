@@ -1,0 +1,14 @@
+//! PostgreSQL, one schema per tenant: one message per tenant and version on a kept, dedicated connection.
+
+mod catalog;
+mod connect;
+mod driver;
+mod errors;
+mod guard;
+mod message;
+mod names;
+mod normal;
+mod session;
+mod survey;
+
+pub(crate) use driver::PostgresDriver;

@@ -1,0 +1,144 @@
+//! A place's names as SQL text, quoted once by `sanderling_sql::quote`.
+
+use sanderling_core::{ErrorClass, Failure, Place};
+use sanderling_sql::Dialect;
+use sanderling_sql::quote::{self, QuoteError, Quoted};
+use sha2::{Digest, Sha256};
+
+use crate::ledger;
+
+/// Our own schema in every tenant database. It is no place for a tenant.
+pub(crate) const OWN_SCHEMA: &str = "sanderling";
+
+/// A value in single quotes.
+pub(crate) fn literal(value: &str) -> Result<Quoted, Failure> {
+    quote::literal(Dialect::Postgres, value).map_err(|error| refused(&error))
+}
+
+/// A name in double quotes.
+pub(crate) fn ident(name: &str) -> Result<Quoted, Failure> {
+    quote::ident(Dialect::Postgres, name).map_err(|error| refused(&error))
+}
+
+fn refused(error: &QuoteError) -> Failure {
+    Failure::new(ErrorClass::Precondition, "name", error.to_string())
+}
+
+/// The schema of a place: as it is called, and as it stands in SQL.
+#[derive(Clone, Debug)]
+pub(crate) struct Schema {
+    /// The bare name.
+    pub(crate) name: String,
+    /// In double quotes.
+    pub(crate) ident: Quoted,
+    /// In single quotes: the fence's `place`.
+    pub(crate) literal: Quoted,
+}
+
+impl Schema {
+    /// Checks and quotes the schema of a place.
+    ///
+    /// # Errors
+    /// A place without a schema, a name that cannot be quoted, and names that belong to the server or to us.
+    pub(crate) fn of(place: &Place) -> Result<Self, Failure> {
+        let Some(name) = &place.schema else {
+            return Err(Failure::new(
+                ErrorClass::Precondition,
+                "unsupported",
+                format!(
+                    "{place}: database-per-tenant is not supported yet; give the tenant a schema"
+                ),
+            ));
+        };
+        if name.starts_with("pg_") || name == "information_schema" || name == OWN_SCHEMA {
+            return Err(Failure::new(
+                ErrorClass::Precondition,
+                "name",
+                format!(
+                    "{place}: schema {name} belongs to the server or to Sanderling, not to a tenant"
+                ),
+            ));
+        }
+        Ok(Self {
+            name: name.clone(),
+            ident: ident(name)?,
+            literal: literal(name)?,
+        })
+    }
+
+    /// The ledger's table, qualified and quoted.
+    pub(crate) fn ledger(&self) -> String {
+        format!("{}.{}", self.ident, ledger::TABLE)
+    }
+
+    /// The key of the tenant's advisory lock: two names for one schema collide, whoever calls it what.
+    ///
+    /// `database_oid` is what the server said; the guard makes the server confirm the schema's name. Two places with
+    /// one key by chance only wait for one another.
+    pub(crate) fn lock_key(&self, database_oid: &str) -> i64 {
+        let mut hasher = Sha256::new();
+        hasher.update(b"sanderling tenant lock 1\0");
+        hasher.update(database_oid.as_bytes());
+        hasher.update([0]);
+        hasher.update(self.name.as_bytes());
+        first_eight(&hasher.finalize())
+    }
+}
+
+/// The key of the lock under which the fence's table is created in a database.
+pub(crate) fn installation_key() -> i64 {
+    first_eight(&Sha256::digest(b"sanderling fence table 1"))
+}
+
+fn first_eight(digest: &[u8]) -> i64 {
+    let mut bytes = [0; 8];
+    for (to, from) in bytes.iter_mut().zip(digest) {
+        *to = *from;
+    }
+    i64::from_be_bytes(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sanderling_core::HostName;
+
+    fn place(schema: Option<&str>) -> Place {
+        Place {
+            host: HostName::new("eu1"),
+            database: None,
+            schema: schema.map(str::to_owned),
+            file: None,
+        }
+    }
+
+    #[test]
+    fn names_that_are_no_tenants_are_refused() {
+        for name in [
+            "pg_catalog",
+            "pg_temp",
+            "information_schema",
+            "sanderling",
+            "",
+            "a\0b",
+        ] {
+            let failure = Schema::of(&place(Some(name))).unwrap_err();
+            assert_eq!(failure.cause.class, ErrorClass::Precondition, "{name}");
+        }
+        let failure = Schema::of(&place(None)).unwrap_err();
+        assert!(
+            failure
+                .message
+                .contains("database-per-tenant is not supported yet")
+        );
+    }
+
+    #[test]
+    fn the_lock_depends_on_database_and_schema() {
+        let schema = Schema::of(&place(Some("t1"))).unwrap();
+        assert_eq!(schema.lock_key("5"), schema.lock_key("5"));
+        assert_ne!(schema.lock_key("5"), schema.lock_key("6"));
+        let other = Schema::of(&place(Some("t2"))).unwrap();
+        assert_ne!(schema.lock_key("5"), other.lock_key("5"));
+    }
+}

@@ -1,0 +1,400 @@
+//! One claimed tenant: sending its messages and reading what became of them.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use sanderling_core::{Epoch, ErrorClass, Failure, LedgerRow, RowState, StoreId};
+use sqlx::postgres::PgRow;
+
+use super::connect::{Connection, Exchange, Key, text};
+use super::driver::Shared;
+use super::errors::{ServerError, Trouble, state};
+use super::guard::{FIT, Guard, RESET};
+use super::message::{Message, Part, marker};
+use crate::ledger::{RawRow, already, at_statement, at_step, in_order};
+use crate::port::{Evidence, FenceRefusal, Limits, Session, Step, StepOutcome};
+
+/// A session on a dedicated connection.
+pub(crate) struct PostgresSession {
+    shared: Arc<Shared>,
+    /// Taken out while a message is under way: a session whose future was dropped has none to give back.
+    connection: Option<Connection>,
+    key: Key,
+    guard: Guard,
+    limits: Limits,
+    /// Set once a message of this claim may still be on its way: nothing more goes out under its epoch.
+    lost: Option<Failure>,
+}
+
+/// How one attempt ended.
+enum Attempt {
+    Done(StepOutcome),
+    /// The ledger has some of the versions; the rest is to be tried without them.
+    Ledger(Vec<LedgerRow>),
+}
+
+impl PostgresSession {
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        connection: Connection,
+        key: Key,
+        guard: Guard,
+        limits: Limits,
+    ) -> Self {
+        Self {
+            shared,
+            connection: Some(connection),
+            key,
+            guard,
+            limits,
+            lost: None,
+        }
+    }
+
+    /// The session's connection, or a new one where the last was closed with nothing under way on it.
+    async fn connection(&mut self) -> Result<Connection, Failure> {
+        match self.connection.take() {
+            Some(connection) => Ok(connection),
+            None => self.shared.connections.take(&self.key).await,
+        }
+    }
+
+    async fn attempt(&mut self, steps: &[&Step<'_>]) -> Attempt {
+        let mut connection = match self.connection().await {
+            Ok(connection) => connection,
+            Err(failure) => return Attempt::Done(StepOutcome::Failed(failure)),
+        };
+        let marker = marker();
+        let oid = &connection.database_oid;
+        let message = match Message::new(&self.guard, &self.limits, steps, oid, &marker) {
+            Ok(message) => message,
+            Err(failure) => {
+                self.connection = Some(connection);
+                return Attempt::Done(StepOutcome::Failed(failure));
+            }
+        };
+        // Until the answer is in, the message may take effect whatever becomes of this future.
+        self.lost = Some(Failure::new(
+            ErrorClass::Connection,
+            "abandoned",
+            "the message was sent and its answer was not awaited",
+        ));
+        let is_evidence = |row: &PgRow| text(row, 0).as_deref() == Some(marker.as_str());
+        let Exchange {
+            completed,
+            rows,
+            trouble,
+        } = connection.exchange(message.text(), is_evidence).await;
+        match trouble {
+            None => Attempt::Done(self.proved(connection, steps, &rows).await),
+            Some(Trouble::Lost(failure)) => Attempt::Done(self.lose(failure)),
+            Some(Trouble::Server(error)) => {
+                let (part, offset) = message.part_of(error.position, completed);
+                if part == Part::Evidence {
+                    return Attempt::Done(self.lose(error.failure()));
+                }
+                self.lost = None;
+                self.refused(connection, steps, &error, part, offset).await
+            }
+        }
+    }
+
+    /// No error is not success: the row has to say that it is this claim's.
+    async fn proved(
+        &mut self,
+        connection: Connection,
+        steps: &[&Step<'_>],
+        rows: &[PgRow],
+    ) -> StepOutcome {
+        let row = rows
+            .first()
+            .and_then(|row| ledger_row(row, 1)?.parse().ok());
+        let expected = steps.last();
+        match row.zip(expected) {
+            Some((row, step))
+                if row.version == *step.version
+                    && row.checksum == *step.checksum
+                    && row.state == RowState::Applied
+                    && self.guard.is_ours(&row) =>
+            {
+                self.lost = None;
+                let fit = rows.first().and_then(|row| text(row, 7));
+                if fit.as_deref() == Some("true") {
+                    self.connection = Some(connection);
+                } else {
+                    connection.close().await;
+                }
+                StepOutcome::Applied(Evidence::from_ledger(row))
+            }
+            _ => self.lose(Failure::new(
+                ErrorClass::Internal,
+                "no_evidence",
+                "the message went through without an error, and its ledger row did not come back",
+            )),
+        }
+    }
+
+    fn lose(&mut self, failure: Failure) -> StepOutcome {
+        let failure = self.shared.connections.named(failure);
+        self.lost = Some(failure.clone());
+        StepOutcome::Lost(failure)
+    }
+
+    /// The server refused and rolled back.
+    async fn refused(
+        &mut self,
+        mut connection: Connection,
+        steps: &[&Step<'_>],
+        error: &ServerError,
+        part: Part,
+        offset: Option<usize>,
+    ) -> Attempt {
+        let kept = rolled_back(&mut connection).await;
+        let database = connection.database.clone();
+        let ended =
+            error.code == state::ENDED || matches!(part, Part::Tail(_)) && error.code == "42P01";
+        // What ended its transaction itself may have left anything behind.
+        if kept && !ended && error.code != state::UNFIT {
+            self.connection = Some(connection);
+        } else {
+            connection.close().await;
+        }
+        let failure = error.failure();
+        Attempt::Done(match (part, error.code.as_str()) {
+            (Part::Guard, state::BUSY | "55P03") => StepOutcome::Busy,
+            (Part::Guard, state::FENCED) => StepOutcome::Fenced(self.who_fences().await),
+            (Part::Guard, state::ALREADY) => match self.read_ledger().await {
+                Ok(rows) => return Attempt::Ledger(rows),
+                Err(failure) => StepOutcome::Failed(failure),
+            },
+            (Part::Guard, code) => {
+                if code == "42P01" || code == "3F000" {
+                    self.shared.forget_fence(&database);
+                }
+                StepOutcome::Failed(guard_failure(failure))
+            }
+            (Part::Body(step, statement), _) => match steps.get(step) {
+                Some(step) => StepOutcome::Failed(at_statement(failure, step, statement, offset)),
+                None => StepOutcome::Failed(failure),
+            },
+            (Part::Tail(step), _) => {
+                let failure = if ended { transaction_ended() } else { failure };
+                StepOutcome::Failed(match steps.get(step) {
+                    Some(step) => at_step(failure, step),
+                    None => failure,
+                })
+            }
+            (Part::Commit, _) => {
+                let mut failure = match steps.last() {
+                    Some(step) => at_step(failure, step),
+                    None => failure,
+                };
+                failure.message = format!("at COMMIT: {}", failure.message);
+                StepOutcome::Failed(failure)
+            }
+            (Part::Prologue | Part::Setting | Part::Evidence, _) => StepOutcome::Failed(failure),
+        })
+    }
+
+    /// One message of ours on the session's connection; a connection found dead is replaced once, because nothing
+    /// of a migration is under way on it.
+    async fn ask(&mut self, message: &str) -> Result<Vec<PgRow>, Trouble> {
+        let mut last = None;
+        for _ in 0..2 {
+            let mut connection = self.connection().await.map_err(Trouble::Lost)?;
+            match connection.rows(message.to_owned()).await {
+                Ok(rows) => {
+                    self.connection = Some(connection);
+                    return Ok(rows);
+                }
+                Err(trouble @ Trouble::Server(_)) => {
+                    self.connection = Some(connection);
+                    return Err(trouble);
+                }
+                Err(trouble @ Trouble::Lost(_)) => last = Some(trouble),
+            }
+        }
+        Err(last.unwrap_or_else(|| {
+            Trouble::Lost(Failure::new(ErrorClass::Connection, "io", "no connection"))
+        }))
+    }
+
+    async fn read_ledger(&mut self) -> Result<Vec<LedgerRow>, Failure> {
+        let rows = match self.ask(&self.guard.read_ledger()).await {
+            Ok(rows) => rows,
+            // No table (or no schema): nothing was ever applied here.
+            Err(Trouble::Server(error)) if error.code == "42P01" => return Ok(Vec::new()),
+            Err(trouble) => return Err(self.shared.connections.named(trouble.failure())),
+        };
+        let rows = rows.iter().filter_map(|row| ledger_row(row, 0));
+        Ok(in_order(rows.map(RawRow::parse).collect::<Result<_, _>>()?))
+    }
+
+    async fn who_fences(&mut self) -> FenceRefusal {
+        match self.ask(&self.guard.read_fence()).await {
+            Ok(rows) => {
+                let held = rows.first().and_then(|row| {
+                    Some((StoreId::new(text(row, 0)?), text(row, 1)?.parse().ok()?))
+                });
+                match held {
+                    Some((store, _)) if !self.guard.is_store(&store) => {
+                        FenceRefusal::OtherStore { store }
+                    }
+                    Some((_, epoch)) => FenceRefusal::Ahead {
+                        epoch: Epoch(epoch),
+                    },
+                    None => FenceRefusal::Unavailable(Failure::new(
+                        ErrorClass::Precondition,
+                        "fence",
+                        "the fence's row vanished after it had refused",
+                    )),
+                }
+            }
+            Err(trouble) => {
+                FenceRefusal::Unavailable(self.shared.connections.named(trouble.failure()))
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl Session for PostgresSession {
+    async fn step(&mut self, step: &Step<'_>) -> StepOutcome {
+        self.steps(std::slice::from_ref(step)).await
+    }
+
+    async fn steps(&mut self, steps: &[Step<'_>]) -> StepOutcome {
+        if let Some(failure) = &self.lost {
+            return StepOutcome::Lost(failure.clone());
+        }
+        if let Some(failure) = steps.iter().find_map(copies_with_the_client) {
+            return StepOutcome::Failed(failure);
+        }
+        let mut open: Vec<&Step<'_>> = steps.iter().collect();
+        // Each round either ends or leaves at least one version fewer.
+        while !open.is_empty() {
+            let rows = match self.attempt(&open).await {
+                Attempt::Done(outcome) => return outcome,
+                Attempt::Ledger(rows) => rows,
+            };
+            if let Some(outcome) = already(&rows, steps) {
+                return outcome;
+            }
+            let before = open.len();
+            open.retain(|step| already(&rows, std::slice::from_ref(*step)).is_none());
+            if let Some(refused) = steps
+                .iter()
+                .filter_map(|step| already(&rows, std::slice::from_ref(step)))
+                .find(|outcome| matches!(outcome, StepOutcome::Failed(_)))
+            {
+                return refused;
+            }
+            if open.len() == before {
+                return StepOutcome::Busy;
+            }
+        }
+        StepOutcome::Failed(Failure::new(
+            ErrorClass::Internal,
+            "no_steps",
+            "a session was asked to apply nothing",
+        ))
+    }
+
+    async fn fence(&mut self) -> Result<Vec<LedgerRow>, FenceRefusal> {
+        if let Some(lost) = &self.lost {
+            // The late message bears this very claim, so the fence would let it pass.
+            return Err(FenceRefusal::Unavailable(Failure::new(
+                ErrorClass::Connection,
+                "claim_lost",
+                format!(
+                    "a message of this claim may still be on its way ({}); take a new epoch and open a new session",
+                    lost.message
+                ),
+            )));
+        }
+        let unavailable = |failure| Err(FenceRefusal::Unavailable(failure));
+        let raise = format!(
+            "{}; {} RETURNING 1",
+            RESET.join("; "),
+            self.guard.raise_fence()
+        );
+        // Two rows: that of the advisory unlock, and the fence's if it let us pass.
+        match self.ask(&raise).await {
+            Ok(rows) if rows.len() >= 2 => {}
+            Ok(_) => return Err(self.who_fences().await),
+            Err(trouble) => {
+                return unavailable(self.shared.connections.named(trouble.failure()));
+            }
+        }
+        self.read_ledger().await.or_else(unavailable)
+    }
+
+    async fn close(mut self: Box<Self>) {
+        if let Some(connection) = self.connection.take() {
+            self.shared.connections.give(connection).await;
+        }
+    }
+}
+
+/// Ends a failed transaction; whether the connection may go on being used.
+async fn rolled_back(connection: &mut Connection) -> bool {
+    match connection.rows(format!("ROLLBACK; SELECT {FIT}")).await {
+        Ok(rows) => rows.first().and_then(|row| text(row, 0)).as_deref() == Some("true"),
+        Err(_) => false,
+    }
+}
+
+/// The tail did not find its own transaction, or the ledger that the guard had made in it.
+fn transaction_ended() -> Failure {
+    Failure::new(
+        ErrorClass::MigrationSql,
+        "transaction_ended",
+        "the migration ended the transaction it runs in (COMMIT or ROLLBACK); remove that statement, and look at what it left behind",
+    )
+}
+
+/// What a failure inside the guard means for an operator.
+fn guard_failure(mut failure: Failure) -> Failure {
+    if failure.cause.code == "42P01" {
+        failure.cause.class = ErrorClass::Precondition;
+        failure.message = format!(
+            "{}: the ledger or the fence is gone since the plan was made; plan again",
+            failure.message
+        );
+    }
+    failure
+}
+
+fn ledger_row(row: &PgRow, first: usize) -> Option<RawRow> {
+    Some(RawRow {
+        version: text(row, first)?,
+        checksum: text(row, first + 1)?,
+        state: text(row, first + 2)?,
+        epoch: text(row, first + 3)?.parse().ok()?,
+        rollout: text(row, first + 4),
+        applied_at: text(row, first + 5).and_then(|micros| micros.parse().ok()),
+    })
+}
+
+/// COPY to or from the client cannot be part of a message: nobody feeds it.
+fn copies_with_the_client(step: &Step<'_>) -> Option<Failure> {
+    let at = step.statements.iter().position(|statement| {
+        let words: Vec<_> = statement
+            .text
+            .split(|c: char| !c.is_ascii_alphanumeric() && c != '_')
+            .filter(|word| !word.is_empty())
+            .collect();
+        let ends =
+            |word: &str| word.eq_ignore_ascii_case("stdin") || word.eq_ignore_ascii_case("stdout");
+        words
+            .first()
+            .is_some_and(|word| word.eq_ignore_ascii_case("copy"))
+            && words.iter().any(|word| ends(word))
+    })?;
+    let failure = Failure::new(
+        ErrorClass::MigrationSql,
+        "copy",
+        "COPY … FROM STDIN and TO STDOUT need a client to feed them; write the rows as INSERT",
+    );
+    Some(at_statement(failure, step, at, None))
+}

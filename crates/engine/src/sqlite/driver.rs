@@ -1,0 +1,174 @@
+//! The driver of one directory of SQLite files.
+
+use std::path::{Path, PathBuf};
+
+use async_trait::async_trait;
+use futures::StreamExt;
+use sanderling_core::{ErrorClass, Failure, HostName, Place, Standing, StoreId};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode};
+use sqlx::{Connection, SqliteConnection};
+
+use super::errors::failure_of;
+use super::session::{SqliteSession, read_fence};
+use super::watch::busy_timeout;
+use super::{catalog, files, reader};
+use crate::port::{Catalog, Claim, Driver, EngineError, Limits, Session};
+
+/// Files that are read side by side; each is a thread of its own while it is open.
+const FILES_AT_ONCE: usize = 16;
+
+/// How long a person who moves a fence waits for a file, in milliseconds.
+const BY_HAND_MS: u64 = 5_000;
+
+const CREATE_FENCE: &str = "CREATE TABLE IF NOT EXISTS sanderling_fence (id INTEGER PRIMARY KEY CHECK (id = 0), \
+     store_id TEXT NOT NULL, epoch INTEGER NOT NULL, claim TEXT NOT NULL)";
+
+/// The driver of one directory of SQLite files.
+pub(crate) struct SqliteDriver {
+    directory: PathBuf,
+}
+
+impl SqliteDriver {
+    /// Reads the URL; opens nothing yet.
+    pub(crate) fn new(host: &HostName, url: &str, base: &Path) -> Result<Self, Failure> {
+        Ok(Self {
+            directory: files::directory(host, url, base)?,
+        })
+    }
+
+    /// Opens a place's file to write, and creates it where that is allowed. The fence's table is there afterwards.
+    async fn connect(
+        &self,
+        place: &Place,
+        wait_ms: u64,
+        create: bool,
+    ) -> Result<(PathBuf, SqliteConnection), Failure> {
+        let path = files::file(&self.directory, place)?;
+        let exists = path.is_file();
+        if !exists && !create {
+            return Err(Failure::new(
+                ErrorClass::Precondition,
+                "missing",
+                format!("{place}: there is no such file; create it, or set fleet.create_missing"),
+            ));
+        }
+        let mut options = SqliteConnectOptions::new()
+            .filename(&path)
+            .busy_timeout(busy_timeout(wait_ms))
+            .foreign_keys(true);
+        if !exists {
+            if let Some(parent) = path.parent() {
+                std::fs::create_dir_all(parent).map_err(|error| {
+                    Failure::new(ErrorClass::Resource, "io", format!("{place}: {error}"))
+                })?;
+            }
+            options = options
+                .create_if_missing(true)
+                .journal_mode(SqliteJournalMode::Wal);
+        }
+        let at = |error: &sqlx::Error| at_place(place, failure_of(error));
+        let mut connection = SqliteConnection::connect_with(&options)
+            .await
+            .map_err(|error| at(&error))?;
+        let fenced = sqlx::query(
+            "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'sanderling_fence'",
+        )
+        .fetch_optional(&mut connection)
+        .await
+        .map_err(|error| at(&error))?;
+        if fenced.is_none() {
+            sqlx::raw_sql(CREATE_FENCE)
+                .execute(&mut connection)
+                .await
+                .map_err(|error| at(&error))?;
+        }
+        Ok((path, connection))
+    }
+}
+
+fn at_place(place: &Place, mut failure: Failure) -> Failure {
+    failure.message = format!("{place}: {}", failure.message);
+    failure
+}
+
+#[async_trait]
+impl Driver for SqliteDriver {
+    async fn survey(&self, places: &[Place]) -> Vec<Standing> {
+        futures::stream::iter(places.to_vec())
+            .map(|place| async move {
+                match files::file(&self.directory, &place) {
+                    Ok(path) => reader::standing(&path)
+                        .await
+                        .unwrap_or_else(|failure| Standing::Unreachable(at_place(&place, failure))),
+                    Err(failure) => Standing::Unreachable(failure),
+                }
+            })
+            .buffered(FILES_AT_ONCE)
+            .collect()
+            .await
+    }
+
+    async fn catalogs(&self, places: &[Place]) -> Vec<Result<Catalog, Failure>> {
+        futures::stream::iter(places.to_vec())
+            .map(|place| async move {
+                let path = files::file(&self.directory, &place)?;
+                catalog::of_file(&path)
+                    .await
+                    .map_err(|failure| at_place(&place, failure))
+            })
+            .buffered(FILES_AT_ONCE)
+            .collect()
+            .await
+    }
+
+    async fn open(
+        &self,
+        place: &Place,
+        claim: &Claim,
+        limits: &Limits,
+    ) -> Result<Box<dyn Session>, EngineError> {
+        let (_, connection) = self
+            .connect(place, limits.lock_timeout_ms, limits.create_missing)
+            .await
+            .map_err(EngineError)?;
+        let session = SqliteSession::new(connection, claim.clone(), *limits)
+            .await
+            .map_err(|error| EngineError(at_place(place, failure_of(&error))))?;
+        Ok(Box::new(session))
+    }
+
+    async fn take_fence(
+        &self,
+        place: &Place,
+        store: &StoreId,
+    ) -> Result<Option<StoreId>, EngineError> {
+        let (_, mut connection) = self
+            .connect(place, BY_HAND_MS, false)
+            .await
+            .map_err(EngineError)?;
+        let held = move_fence(&mut connection, store)
+            .await
+            .map_err(|error| EngineError(at_place(place, failure_of(&error))))?;
+        let _ = connection.close().await;
+        Ok(held)
+    }
+}
+
+/// The epoch stays: if the fence ever comes back to a store, that store's old claims stay refused.
+async fn move_fence(
+    connection: &mut SqliteConnection,
+    store: &StoreId,
+) -> Result<Option<StoreId>, sqlx::Error> {
+    let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
+    let held = read_fence(&mut transaction).await?;
+    sqlx::query(
+        "INSERT INTO sanderling_fence (id, store_id, epoch, claim) VALUES (0, ?1, 0, '') \
+         ON CONFLICT (id) DO UPDATE SET store_id = excluded.store_id, claim = '' \
+         WHERE store_id <> excluded.store_id",
+    )
+    .bind(store.as_str())
+    .execute(&mut *transaction)
+    .await?;
+    transaction.commit().await?;
+    Ok(held.map(|(store, _)| store))
+}

@@ -1,0 +1,11 @@
+//! Both engines against their port, and each engine's own mechanisms against real databases.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod conformance;
+mod postgres;
+mod proxy;
+mod resistance;
+mod sqlite;
+mod support;
+mod survey;

@@ -1,0 +1,277 @@
+//! Fleets to test with: real databases, and hands that touch them without going through the engine.
+
+#![expect(
+    clippy::disallowed_types,
+    reason = "tests touch tenants by their own hands"
+)]
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use sanderling_core::{
+    Checksum, Epoch, HostName, LedgerRow, Nonce, Place, RolloutId, StoreId, TenantId, Version,
+    WorkerId,
+};
+use sanderling_engine::{Claim, Driver, HostConfig, Hosts, Limits, Session, Step, StepOutcome};
+use sanderling_secrets::Reference;
+use sanderling_sql::Statement;
+use sanderling_testkit::Postgres;
+use sqlx::{AssertSqlSafe, Connection, PgConnection, SqliteConnection};
+use tempfile::TempDir;
+
+pub(crate) const LIMITS: Limits = Limits {
+    lock_timeout_ms: 2_000,
+    statement_timeout_ms: 30_000,
+    create_missing: false,
+};
+
+/// A fleet of one host.
+pub(crate) struct Fleet {
+    pub(crate) hosts: Hosts,
+    pub(crate) host: HostName,
+    kind: Kind,
+}
+
+enum Kind {
+    Postgres { url: String },
+    Sqlite { directory: TempDir },
+}
+
+impl Fleet {
+    /// Schemas of a fresh database on the shared server.
+    pub(crate) fn postgres() -> Self {
+        let url = Postgres::shared().create_database();
+        Self::postgres_at(&url, &url)
+    }
+
+    /// Schemas of the database at `url`, reached by the engine through `through`.
+    pub(crate) fn postgres_at(url: &str, through: &str) -> Self {
+        let kind = Kind::Postgres {
+            url: url.to_owned(),
+        };
+        Self::over(through, PathBuf::new(), kind)
+    }
+
+    /// Files of a fresh directory.
+    pub(crate) fn sqlite() -> Self {
+        let directory = sanderling_testkit::scratch();
+        let base = directory.path().to_owned();
+        Self::over("sqlite://tenants", base, Kind::Sqlite { directory })
+    }
+
+    fn over(url: &str, base_dir: PathBuf, kind: Kind) -> Self {
+        let host = HostName::new("h1");
+        let config = HostConfig {
+            name: host.clone(),
+            url: Reference::new(url.replace('$', "$$")),
+            connections: 4,
+            base_dir,
+        };
+        Self {
+            hosts: Hosts::new(vec![config]).unwrap(),
+            host,
+            kind,
+        }
+    }
+
+    pub(crate) fn driver(&self) -> Arc<dyn Driver> {
+        self.hosts.driver(&self.host).unwrap()
+    }
+
+    /// A place of that name, there or not.
+    pub(crate) fn place(&self, name: &str) -> Place {
+        let (schema, file) = match self.kind {
+            Kind::Postgres { .. } => (Some(name.to_owned()), None),
+            Kind::Sqlite { .. } => (None, Some(format!("{name}.db"))),
+        };
+        Place {
+            host: self.host.clone(),
+            database: None,
+            schema,
+            file,
+        }
+    }
+
+    /// A place of that name, created empty.
+    pub(crate) async fn create(&self, name: &str) -> Place {
+        let place = self.place(name);
+        match &self.kind {
+            Kind::Postgres { .. } => {
+                let quoted = name.replace('"', "\"\"");
+                self.run(&place, &format!("CREATE SCHEMA \"{quoted}\""))
+                    .await;
+            }
+            Kind::Sqlite { .. } => {
+                self.run(&place, "CREATE TABLE born (x); DROP TABLE born")
+                    .await
+            }
+        }
+        place
+    }
+
+    pub(crate) fn file(&self, place: &Place) -> PathBuf {
+        match &self.kind {
+            Kind::Sqlite { directory } => directory
+                .path()
+                .join("tenants")
+                .join(place.file.as_deref().unwrap()),
+            Kind::Postgres { .. } => panic!("a schema is not a file"),
+        }
+    }
+
+    pub(crate) fn url(&self) -> &str {
+        match &self.kind {
+            Kind::Postgres { url } => url,
+            Kind::Sqlite { .. } => panic!("a directory has no server"),
+        }
+    }
+
+    /// Statements in a place, by other means than the engine.
+    pub(crate) async fn run(&self, place: &Place, sql: &str) {
+        self.count(place, &format!("{sql}; SELECT 0")).await;
+    }
+
+    /// The number that the last statement returns.
+    pub(crate) async fn count(&self, place: &Place, sql: &str) -> i64 {
+        match &self.kind {
+            Kind::Postgres { url } => {
+                let mut connection = PgConnection::connect(url).await.unwrap();
+                let schema = place.schema.as_deref().unwrap().replace('"', "\"\"");
+                let sql = format!("SET search_path = \"{schema}\"; {sql}");
+                let rows = sqlx::raw_sql(AssertSqlSafe(sql))
+                    .fetch_all(&mut connection)
+                    .await;
+                let rows = rows.unwrap();
+                use sqlx::Row;
+                let row = rows.last().unwrap();
+                row.try_get::<i64, _>(0)
+                    .or_else(|_| row.try_get::<i32, _>(0).map(i64::from))
+                    .unwrap()
+            }
+            Kind::Sqlite { .. } => {
+                let path = self.file(place);
+                std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+                let options = sqlx::sqlite::SqliteConnectOptions::new()
+                    .filename(path)
+                    .create_if_missing(true);
+                let mut connection = SqliteConnection::connect_with(&options).await.unwrap();
+                let rows = sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).fetch_all(&mut connection);
+                let rows = rows.await.unwrap();
+                use sqlx::Row;
+                let number = rows.last().unwrap().get::<i64, _>(0);
+                connection.close().await.unwrap();
+                number
+            }
+        }
+    }
+
+    pub(crate) async fn open(&self, place: &Place, claim: &Claim) -> Box<dyn Session> {
+        self.driver().open(place, claim, &LIMITS).await.unwrap()
+    }
+
+    /// Opens, takes one step, closes.
+    pub(crate) async fn apply(
+        &self,
+        place: &Place,
+        claim: &Claim,
+        migration: &Migration,
+    ) -> StepOutcome {
+        let mut session = self.open(place, claim).await;
+        let outcome = session.step(&migration.step()).await;
+        session.close().await;
+        outcome
+    }
+
+    pub(crate) async fn ledger(&self, place: &Place) -> Vec<LedgerRow> {
+        match self
+            .hosts
+            .survey(std::slice::from_ref(place))
+            .await
+            .remove(0)
+        {
+            sanderling_core::Standing::Present { rows, .. } => rows,
+            other => panic!("{place} is {other:?}"),
+        }
+    }
+}
+
+/// A claim of store `a`.
+pub(crate) fn claim(epoch: i64) -> Claim {
+    claim_of("store-a", epoch, "nonce-1")
+}
+
+pub(crate) fn claim_of(store: &str, epoch: i64, nonce: &str) -> Claim {
+    Claim {
+        store: StoreId::new(store),
+        rollout: RolloutId::new("0195-rollout"),
+        tenant: TenantId::new("acme"),
+        epoch: Epoch(epoch),
+        nonce: Nonce::new(nonce),
+        worker: WorkerId::new("worker-h-1"),
+    }
+}
+
+/// A migration whose statements the parser never saw.
+pub(crate) struct Migration {
+    pub(crate) version: Version,
+    pub(crate) checksum: Checksum,
+    pub(crate) statements: Vec<Statement>,
+    pub(crate) has_ledger: bool,
+}
+
+impl Migration {
+    pub(crate) fn new(version: &str, statements: &[&str]) -> Self {
+        let statement = |(line, text): (usize, &&str)| Statement {
+            text: (*text).to_owned(),
+            line: u32::try_from(10 * (line + 1)).unwrap(),
+            column: 1,
+        };
+        Self {
+            version: Version::new(version),
+            checksum: Checksum::new(format!("{version:0>64}")),
+            statements: statements.iter().enumerate().map(statement).collect(),
+            has_ledger: false,
+        }
+    }
+
+    pub(crate) fn step(&self) -> Step<'_> {
+        Step {
+            version: &self.version,
+            name: "sample",
+            checksum: &self.checksum,
+            file: "migrations/sample.sql",
+            statements: &self.statements,
+            lock_timeout_ms: None,
+            statement_timeout_ms: None,
+            has_ledger: self.has_ledger,
+        }
+    }
+}
+
+/// Creates `t` and counts its own runs in it.
+pub(crate) fn first() -> Migration {
+    Migration::new(
+        "1",
+        &["CREATE TABLE t (n INTEGER)", "INSERT INTO t VALUES (1)"],
+    )
+}
+
+pub(crate) fn is_applied(outcome: &StepOutcome) -> bool {
+    matches!(outcome, StepOutcome::Applied(_))
+}
+
+#[track_caller]
+pub(crate) fn applied(outcome: StepOutcome) -> LedgerRow {
+    match outcome {
+        StepOutcome::Applied(evidence) => evidence.row().clone(),
+        other => panic!("not applied: {other:?}"),
+    }
+}
+
+#[track_caller]
+pub(crate) fn failed(outcome: StepOutcome) -> sanderling_core::Failure {
+    match outcome {
+        StepOutcome::Failed(failure) => failure,
+        other => panic!("not failed: {other:?}"),
+    }
+}
