@@ -292,3 +292,57 @@ fn waves_open_one_after_the_other_and_the_rollout_finishes() {
     assert_eq!(rollout.ended_at, Some(Micros(5)));
     assert_eq!(rollout.causes[&broken().cause.to_string()].moved, 0);
 }
+
+#[test]
+fn failures_in_a_row_are_broken_by_a_success_only() {
+    let mut rollout = submitted(&[(8, None)]);
+    rollout.waves[0].limits.max_consecutive = Some(1);
+    open(&mut rollout, 0);
+    let mut report = |id: &str, outcome| {
+        rollout.record(Micros(3), started(id, 0, 1)).unwrap();
+        rollout.record(Micros(4), ended(id, 0, 1, outcome)).unwrap();
+        rollout.state
+    };
+    for (id, outcome) in [
+        ("a", Outcome::Failed),
+        ("b", Outcome::Succeeded),
+        ("c", Outcome::Failed),
+        ("d", Outcome::UpToDate),
+    ] {
+        assert_eq!(report(id, outcome), RolloutState::Running, "{id}");
+    }
+    assert_eq!(report("e", Outcome::Failed), RolloutState::Halted);
+    let halt = rollout.halt.unwrap();
+    assert_eq!((halt.rule, halt.failures), (Rule::MaxConsecutive, 2));
+}
+
+#[test]
+fn what_the_plan_found_is_shown_as_a_cause_and_counts_to_no_limit() {
+    let mut plan = plan(&[(1, Some(0))]);
+    plan.left_out.push(crate::plan::LeftOut {
+        tenant: TenantId::new("away"),
+        place: crate::testing::place("h"),
+        outcome: Outcome::Unreachable,
+        failure: Some(broken()),
+    });
+    let mut rollout = Rollout::new(&RolloutId::new("r1"), &plan);
+    assert!(
+        rollout
+            .record(Micros(1), EventKind::Submitted { tenants: 1 })
+            .is_err()
+    );
+    rollout
+        .record(Micros(1), EventKind::Submitted { tenants: 2 })
+        .unwrap();
+    assert_eq!(rollout.causes.len(), 1);
+    assert_eq!(rollout.tally.failed, 0);
+    open(&mut rollout, 0);
+    rollout.record(Micros(3), started("a", 0, 1)).unwrap();
+    rollout
+        .record(Micros(4), ended("a", 0, 1, Outcome::Succeeded))
+        .unwrap();
+    assert_eq!(
+        decide(&rollout, Micros(5)).actions,
+        [Action::Finish(RolloutState::CompletedWithFailures)]
+    );
+}

@@ -1,0 +1,8 @@
+//! Properties of plans and rollouts, through the public interface only.
+
+#[cfg(test)]
+mod driver;
+#[cfg(test)]
+mod plans;
+#[cfg(test)]
+mod rollouts;

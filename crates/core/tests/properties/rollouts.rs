@@ -1,0 +1,263 @@
+//! Rollouts driven at random.
+
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+use sanderling_core::event::Event;
+use sanderling_core::halt::Tally;
+use sanderling_core::plan::{Plan, PlannedWave};
+use sanderling_core::{
+    EventKind, Outcome, OutcomeCounts, Rollout, RolloutId, RolloutState, TenantId, fold,
+};
+
+use crate::driver::{Dice, Driver, failure, limits};
+use crate::plans::fleet;
+
+/// A plan with random sizes and limits.
+fn plan(dice: &mut Dice, limited: bool) -> Plan {
+    let tenants = 1 + dice.roll(30);
+    let mut plan = fleet(dice, tenants).plan("3,a=20%,30%,rest");
+    plan.policy.concurrency = 1 + u32::try_from(dice.roll(8)).unwrap();
+    if limited {
+        plan.policy.limits = limits(dice);
+    }
+    let concurrency = plan.policy.concurrency;
+    for wave in &mut plan.waves {
+        wave.limits = if limited {
+            limits(dice)
+        } else {
+            Default::default()
+        };
+        wave.strict = dice.roll(2) == 0;
+        wave.concurrency = (dice.roll(2) == 0).then_some(2);
+        wave.max_in_flight = widest(wave, concurrency);
+    }
+    plan
+}
+
+fn widest(wave: &PlannedWave, concurrency: u32) -> u32 {
+    let strict = wave.limits.tolerated().filter(|_| wave.strict);
+    concurrency
+        .min(wave.tenants)
+        .min(wave.concurrency.unwrap_or(u32::MAX))
+        .min(strict.map_or(u32::MAX, |n| n + 1))
+}
+
+fn random_outcome(_: &TenantId, dice: &mut Dice) -> (Outcome, Option<sanderling_core::Failure>) {
+    match dice.roll(10) {
+        0 | 1 => (Outcome::Failed, Some(failure(dice))),
+        2 => (Outcome::Dirty, Some(failure(dice))),
+        3 => (Outcome::Partial, None),
+        4 => (Outcome::UpToDate, None),
+        _ => (Outcome::Succeeded, None),
+    }
+}
+
+fn step(driver: &mut Driver, dice: &mut Dice) {
+    match dice.roll(40) {
+        0..=3 => {
+            driver.lead();
+        }
+        4..=19 => {
+            driver.start(dice);
+        }
+        20..=32 => driver.end(dice, random_outcome),
+        33 | 34 => driver.release(dice),
+        35 | 36 => driver.take_over(dice),
+        37 => driver.resume(),
+        38 => driver.retry(dice),
+        _ if dice.roll(20) == 0 => driver.cancel(),
+        _ => {}
+    }
+}
+
+/// What must hold after every event.
+fn check(driver: &Driver) {
+    let rollout = &driver.rollout;
+    let tenants = driver.plan.targets.len() + driver.plan.left_out.len();
+    assert_eq!(rollout.outcomes().total(), tenants as u64);
+    assert_eq!(rollout.started_after_halt, 0);
+    assert!(rollout.in_flight.len() <= rollout.max_in_flight() as usize);
+    for (index, wave) in rollout.waves.iter().enumerate() {
+        let targets = driver.targets.values().filter(|t| t.wave == index);
+        let mut counts = OutcomeCounts::default();
+        let mut flying = 0;
+        for target in targets {
+            counts.add(target.outcome, 1);
+            flying += u64::from(target.claim.is_some());
+        }
+        assert_eq!((&wave.counts, wave.in_flight), (&counts, flying));
+        assert!(wave.in_flight <= u64::from(wave.max_in_flight));
+        if let Some(tolerated) = wave.limits.tolerated().filter(|_| wave.strict) {
+            assert!(wave.tally.failed <= u64::from(tolerated) + 1, "{wave:?}");
+        }
+        if rollout.state != RolloutState::Running {
+            assert_eq!(rollout.permits(index), 0);
+        }
+        if !driver.acknowledged {
+            assert_eq!(without_row(&wave.tally), rebuilt(driver, Some(index)));
+        }
+    }
+    if !driver.acknowledged {
+        assert_eq!(without_row(&rollout.tally), rebuilt(driver, None));
+    }
+    let groups: BTreeMap<String, u64> = rollout
+        .causes
+        .iter()
+        .map(|(cause, group)| (cause.clone(), group.tenants))
+        .collect();
+    assert_eq!(groups, causes(driver));
+}
+
+/// A tally without the run of failures, which only the order of events knows.
+fn without_row(tally: &Tally) -> Tally {
+    Tally {
+        consecutive: 0,
+        ..tally.clone()
+    }
+}
+
+/// The tally of a scope, from its targets.
+fn rebuilt(driver: &Driver, wave: Option<usize>) -> Tally {
+    let mut tally = Tally::default();
+    for target in driver.targets.values() {
+        if wave.is_some_and(|wave| wave != target.wave) {
+            continue;
+        }
+        if let Some(failure) = &target.cause {
+            tally.failed += 1;
+            if failure.cause.class.is_deterministic() {
+                *tally.by_cause.entry(failure.cause.to_string()).or_default() += 1;
+            }
+        }
+    }
+    tally
+}
+
+fn causes(driver: &Driver) -> BTreeMap<String, u64> {
+    let mut causes = BTreeMap::new();
+    let left_out = driver
+        .plan
+        .left_out
+        .iter()
+        .filter(|l| l.outcome.is_failure());
+    for failure in left_out
+        .filter_map(|l| l.failure.as_ref())
+        .chain(driver.targets.values().filter_map(|t| t.cause.as_ref()))
+    {
+        *causes.entry(failure.cause.to_string()).or_default() += 1;
+    }
+    causes
+}
+
+/// No target starts between a halt and the verb that lifts it.
+fn starts_after_halts(log: &[Event]) -> usize {
+    let mut halted = false;
+    let mut starts = 0;
+    for event in log {
+        match &event.kind {
+            EventKind::Halted { .. } => halted = true,
+            EventKind::Resumed { .. } | EventKind::Retried { .. } => halted = false,
+            EventKind::Started {
+                takeover: false, ..
+            } if halted => starts += 1,
+            _ => {}
+        }
+    }
+    starts
+}
+
+fn through_json(rollout: &Rollout) -> Rollout {
+    serde_json::from_str(&serde_json::to_string(rollout).unwrap()).unwrap()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    #[test]
+    fn limits_hold_and_counts_agree_whatever_happens(seed: u64, steps in 0usize..300) {
+        let mut dice = Dice(seed);
+        let mut driver = Driver::submit(plan(&mut dice, true));
+        for _ in 0..steps {
+            step(&mut driver, &mut dice);
+            check(&driver);
+        }
+        prop_assert_eq!(starts_after_halts(&driver.log), 0);
+    }
+
+    #[test]
+    fn any_crash_point_ends_in_the_same_state(seed: u64, steps in 0usize..200, cut: prop::sample::Index) {
+        let mut dice = Dice(seed);
+        let mut driver = Driver::submit(plan(&mut dice, true));
+        for _ in 0..steps {
+            step(&mut driver, &mut dice);
+        }
+        let log: Vec<Event> = driver
+            .log
+            .iter()
+            .map(|e| serde_json::from_str(&serde_json::to_string(e).unwrap()).unwrap())
+            .collect();
+        let mut again = Rollout::new(&RolloutId::new("r"), &driver.plan);
+        for event in &log[..=cut.index(log.len())] {
+            fold(&mut again, event).unwrap();
+        }
+        let mut again = through_json(&again);
+        for event in &log {
+            fold(&mut again, event).unwrap();
+        }
+        prop_assert_eq!(again, driver.rollout);
+    }
+
+    #[test]
+    fn any_order_of_completions_ends_in_the_same_state(seed: u64, other: u64) {
+        let end = |order: u64| {
+            let plan = plan(&mut Dice(seed), false);
+            let mut dice = Dice(order);
+            let mut driver = Driver::submit(plan);
+            let fixed = |tenant: &TenantId, _: &mut Dice| {
+                let fate = tenant.as_str().bytes().map(u64::from).sum::<u64>();
+                random_outcome(tenant, &mut Dice(seed ^ (fate << 20)))
+            };
+            let mut steps = 0;
+            while driver.rollout.state == RolloutState::Running {
+                steps += 1;
+                assert!(steps < 5_000, "it does not end: {:?}", driver.rollout);
+                match dice.roll(8) {
+                    0 => driver.release(&mut dice),
+                    1 => driver.take_over(&mut dice),
+                    2..=4 => driver.end(&mut dice, fixed),
+                    _ => {
+                        let _ = driver.start(&mut dice) || driver.lead();
+                    }
+                }
+            }
+            let rollout = driver.rollout;
+            let waves: Vec<_> = rollout
+                .waves
+                .iter()
+                .map(|w| (w.counts.clone(), without_row(&w.tally)))
+                .collect();
+            let causes: Vec<_> = rollout.causes.into_iter().map(|(c, g)| (c, g.tenants)).collect();
+            (rollout.state, waves, causes)
+        };
+        prop_assert_eq!(end(seed), end(other));
+    }
+
+    #[test]
+    fn a_gap_never_passes(seed: u64, steps in 1usize..60) {
+        let mut dice = Dice(seed);
+        let mut driver = Driver::submit(plan(&mut dice, true));
+        for _ in 0..steps {
+            step(&mut driver, &mut dice);
+        }
+        let mut again = Rollout::new(&RolloutId::new("r"), &driver.plan);
+        let lost = dice.roll(driver.log.len());
+        let refused = driver
+            .log
+            .iter()
+            .filter(|e| e.seq != lost as i64 + 1)
+            .filter(|e| fold(&mut again, e).is_err())
+            .count();
+        prop_assert_eq!(refused, driver.log.len() - lost - 1);
+    }
+}
