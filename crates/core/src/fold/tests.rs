@@ -163,6 +163,14 @@ fn resume_acknowledges_and_retry_takes_failures_back() {
             targets: 1,
         }],
     };
+    let nothing = EventKind::Retried {
+        actor: "eve".into(),
+        targets: Vec::new(),
+    };
+    assert!(
+        rollout.record(Micros(5), nothing).is_err(),
+        "a halt is not lifted by retrying nothing"
+    );
     rollout.record(Micros(5), back.clone()).unwrap();
     assert_eq!(rollout.waves[0].pending(), 3);
     assert!(rollout.causes.is_empty() && rollout.halt.is_none());

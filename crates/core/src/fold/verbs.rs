@@ -34,6 +34,9 @@ pub(super) fn retried(rollout: &mut Rollout, targets: &[RetriedTargets]) -> Chec
     if rollout.state == RolloutState::Cancelled {
         return Err("a cancelled rollout stays so; start a new one".into());
     }
+    if targets.iter().all(|retried| retried.targets == 0) {
+        return Err("it retries nothing, and would lift a halt that nobody acknowledged".into());
+    }
     let mut next = rollout.clone();
     for retried in targets {
         put_back(&mut next, retried)?;
