@@ -141,3 +141,12 @@ async fn ping_tells_the_version_and_gives_up_on_a_frozen_server() {
         "{refusal}"
     );
 }
+
+#[tokio::test]
+async fn a_server_without_tls_is_an_error_over_rediss() {
+    let redis = Redis::private();
+    let url = redis.url().replace("redis://", "rediss://");
+    let claims = connect(&url, "fleet", TTL).unwrap();
+    let refusal = claims.acquire(&[lock("acme")], LONG).await.unwrap_err();
+    assert_eq!(refusal.url, url);
+}
