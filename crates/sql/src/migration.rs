@@ -1,5 +1,7 @@
 //! A migration file as a value.
 
+use std::fmt;
+
 use sha2::{Digest, Sha256};
 
 use crate::diagnostic::Diagnostic;
@@ -22,6 +24,15 @@ pub enum Dialect {
 impl Dialect {
     /// Every dialect.
     pub const ALL: [Self; 2] = [Self::Postgres, Self::Sqlite];
+}
+
+impl fmt::Display for Dialect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Postgres => "PostgreSQL",
+            Self::Sqlite => "SQLite",
+        })
+    }
 }
 
 /// One statement of a migration, with its place in the file.
@@ -121,20 +132,24 @@ impl Migration {
         let mut statements = Vec::new();
         let mut problems = Vec::new();
         for segment in &section.segments {
-            match split(&source, dialect, segment) {
-                Err(problem) => problems.push(problem),
-                Ok(pieces) => {
-                    for piece in pieces {
-                        problems.extend(refuse(&source, dialect, &piece));
-                        let range = piece.range();
-                        let (line, column) = source.position(range.start);
-                        statements.push(Statement {
-                            text: self.text[range].to_owned(),
-                            line,
-                            column,
-                        });
+            let pieces = split(&source, dialect, segment).unwrap_or_else(|problem| {
+                problems.push(problem);
+                Vec::new()
+            });
+            for piece in pieces {
+                if let Some(refused) = refuse(&source, dialect, &piece) {
+                    problems.push(refused.diagnostic);
+                    if refused.data_follows {
+                        return Err(problems);
                     }
                 }
+                let range = piece.range();
+                let (line, column) = source.position(range.start);
+                statements.push(Statement {
+                    text: self.text[range].to_owned(),
+                    line,
+                    column,
+                });
             }
         }
         if problems.is_empty() {
@@ -153,32 +168,45 @@ impl Migration {
 /// # Errors
 /// Everything that is wrong with the file in every dialect.
 pub fn parse(file: &str, text: &str) -> Result<Migration, Vec<Diagnostic>> {
+    parse_for(file, text, &Dialect::ALL)
+}
+
+/// The same, but what dialects other than `dialects` make of the text is no error.
+pub(crate) fn parse_for(
+    file: &str,
+    text: &str,
+    dialects: &[Dialect],
+) -> Result<Migration, Vec<Diagnostic>> {
     let (version, name) = name::split(file).map_err(|problem| vec![problem])?;
     let source = Source::new(file, text);
     let readings = Dialect::ALL.map(|dialect| read(&source, dialect));
-    let header =
-        match &readings {
-            [Ok(one), Ok(other)] if one.header != other.header => {
-                return Err(
-                    vec![source
-                .diagnostic(0, "PostgreSQL and SQLite read the header of this file differently")
-                .hint("comments nest for PostgreSQL only: take `/*` out of the comment in front")],
-                );
-            }
-            [Ok(reading), _] | [_, Ok(reading)] => reading.header.clone(),
-            [Err(postgres), Err(sqlite)] => {
-                let common: Vec<_> = postgres
-                    .iter()
-                    .filter(|problem| sqlite.contains(problem))
-                    .cloned()
-                    .collect();
-                return Err(if common.is_empty() {
-                    postgres.clone()
-                } else {
-                    common
-                });
-            }
-        };
+    let asked = Dialect::ALL
+        .into_iter()
+        .zip(&readings)
+        .filter(|(dialect, _)| dialects.contains(dialect));
+    let (mut headers, mut problems) = (Vec::new(), Vec::new());
+    for (dialect, reading) in asked {
+        match reading {
+            Ok(reading) => headers.push(&reading.header),
+            Err(found) => problems.push((dialect, found)),
+        }
+    }
+    let header = match headers.as_slice() {
+        [one, other] if one != other => {
+            return Err(vec![
+                source
+                    .diagnostic(
+                        0,
+                        "PostgreSQL and SQLite read the header of this file differently",
+                    )
+                    .hint(
+                        "comments nest for PostgreSQL only: take `/*` out of the comment in front",
+                    ),
+            ]);
+        }
+        [header, ..] => (*header).clone(),
+        [] => return Err(common(&problems)),
+    };
     Ok(Migration {
         version,
         name,
@@ -188,6 +216,29 @@ pub fn parse(file: &str, text: &str) -> Result<Migration, Vec<Diagnostic>> {
         text: text.to_owned(),
         readings,
     })
+}
+
+/// What every dialect objects to; where they object to different things, all of it.
+fn common(problems: &[(Dialect, &Vec<Diagnostic>)]) -> Vec<Diagnostic> {
+    let of_all: Vec<_> = problems
+        .first()
+        .into_iter()
+        .flat_map(|(_, found)| found.iter())
+        .filter(|problem| problems.iter().all(|(_, found)| found.contains(problem)))
+        .cloned()
+        .collect();
+    if !of_all.is_empty() {
+        return of_all;
+    }
+    let mut all = Vec::new();
+    for (dialect, found) in problems {
+        all.extend(found.iter().map(|problem| Diagnostic {
+            message: format!("read as {dialect}: {}", problem.message),
+            ..problem.clone()
+        }));
+    }
+    all.sort();
+    all
 }
 
 fn checksum(text: &str) -> String {

@@ -48,6 +48,7 @@ pub(crate) fn read(source: &Source<'_>, dialect: Dialect) -> Result<Reading, Vec
         frame: None,
         problems: Vec::new(),
         stray: None,
+        mistaken: false,
         foreign: None,
     };
     for token in &lexed.tokens {
@@ -78,6 +79,8 @@ struct Reader<'s, 'a> {
     problems: Vec<Diagnostic>,
     /// The first SQL before any section.
     stray: Option<usize>,
+    /// Whether something was nearly a directive: then a section may be missed only because of that.
+    mistaken: bool,
     foreign: Option<&'static str>,
 }
 
@@ -91,7 +94,10 @@ impl Reader<'_, '_> {
                 Meaning::Prose => self.foreign = self.foreign.or(foreign(comment)),
                 Meaning::Directive(directive) => self.directive(directive, token),
                 Meaning::Header(offset) => self.header(token, offset),
-                Meaning::Mistake(message, hint) => self.problem(token.start, message, hint),
+                Meaning::Mistake(message, hint) => {
+                    self.mistaken = true;
+                    self.problem(token.start, message, hint);
+                }
             }
         } else if !token.kind.is_trivia() && self.open.is_none() {
             self.stray.get_or_insert(token.start);
@@ -238,7 +244,7 @@ impl Reader<'_, '_> {
                     down: self.down,
                 });
             }
-        } else {
+        } else if !self.mistaken {
             self.missing_up();
         }
         self.problems.sort();

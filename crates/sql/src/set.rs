@@ -1,11 +1,11 @@
 //! All migrations of a fleet together.
 
 use crate::diagnostic::Diagnostic;
-use crate::migration::{Dialect, Migration, parse};
+use crate::migration::{Dialect, Migration, parse_for};
 use crate::name::{order, significant};
 
 /// Reads a set of files, given as (name, canonical text), for the dialects that the fleet has. Sorted by version as
-/// a number.
+/// a number. Without a dialect the sections are found but not cut into statements.
 ///
 /// # Errors
 /// Everything that is wrong with any file, in order of file and place: a bad file, two files with one version, a
@@ -14,10 +14,15 @@ pub fn parse_set(
     files: &[(String, String)],
     dialects: &[Dialect],
 ) -> Result<Vec<Migration>, Vec<Diagnostic>> {
+    let asked = if dialects.is_empty() {
+        &Dialect::ALL
+    } else {
+        dialects
+    };
     let mut problems = Vec::new();
     let mut migrations = Vec::new();
     for (file, text) in files {
-        match parse(file, text) {
+        match parse_for(file, text, asked) {
             Ok(migration) => migrations.push(migration),
             Err(found) => problems.extend(found),
         }
@@ -34,7 +39,10 @@ pub fn parse_set(
         return Ok(migrations);
     }
     problems.sort();
-    problems.dedup();
+    // Both dialects may object to one thing.
+    problems.dedup_by(|a, b| {
+        (&a.file, a.line, a.column, &a.message) == (&b.file, b.line, b.column, &b.message)
+    });
     Err(problems)
 }
 

@@ -20,16 +20,24 @@ struct Refusal {
     hint: &'static str,
 }
 
+/// A statement that must not be sent.
+pub(crate) struct Refused {
+    pub(crate) diagnostic: Diagnostic,
+    /// What follows is not SQL, so that looking at it would only add noise.
+    pub(crate) data_follows: bool,
+}
+
 /// What is wrong with a statement, if anything is.
-pub(crate) fn refuse(source: &Source<'_>, dialect: Dialect, piece: &Piece) -> Option<Diagnostic> {
+pub(crate) fn refuse(source: &Source<'_>, dialect: Dialect, piece: &Piece) -> Option<Refused> {
     let words = Words::new(source.text, piece);
     let refusal = match dialect {
         Dialect::Postgres => postgres::refuse(&words),
         Dialect::Sqlite => sqlite::refuse(&words),
     }?;
-    Some(
-        source
+    Some(Refused {
+        diagnostic: source
             .diagnostic(refusal.at, refusal.message)
             .hint(refusal.hint),
-    )
+        data_follows: dialect == Dialect::Postgres && copy_from_client(source, piece).is_some(),
+    })
 }

@@ -27,7 +27,7 @@ pub(super) fn refuse(words: &Words<'_>) -> Option<Refusal> {
 
 /// `COPY … FROM STDIN` as a diagnostic.
 pub(crate) fn copy_from_client(source: &Source<'_>, piece: &Piece) -> Option<Diagnostic> {
-    let refusal = copy(&Words::new(source.text, piece))?;
+    let refusal = from_client(&Words::new(source.text, piece))?;
     Some(
         source
             .diagnostic(refusal.at, refusal.message)
@@ -78,16 +78,22 @@ fn transaction_control(words: &Words<'_>) -> Option<Refusal> {
 }
 
 fn copy(words: &Words<'_>) -> Option<Refusal> {
-    if !words.begins("copy") {
-        return None;
-    }
-    let from = words.find("from", 1).filter(|at| words.is(at + 1, "stdin"));
-    let to = words.find("to", 1).filter(|at| words.is(at + 1, "stdout"));
-    match (from, to) {
-        (Some(_), _) => refusal(words.at(), "COPY … FROM STDIN reads from a client", COPY),
-        (_, Some(_)) => refusal(words.at(), "COPY … TO STDOUT writes to a client", COPY),
-        _ => None,
-    }
+    from_client(words).or_else(|| {
+        ends_at_client(words, "to")?;
+        refusal(words.at(), "COPY … TO STDOUT writes to a client", COPY)
+    })
+}
+
+fn from_client(words: &Words<'_>) -> Option<Refusal> {
+    ends_at_client(words, "from")?;
+    refusal(words.at(), "COPY … FROM STDIN reads from a client", COPY)
+}
+
+/// The server takes STDIN and STDOUT for each other.
+fn ends_at_client(words: &Words<'_>, direction: &str) -> Option<usize> {
+    words
+        .find(direction, 1)
+        .filter(|at| words.begins("copy") && words.is(at + 1, "stdin|stdout"))
 }
 
 /// SET, RESET and DISCARD of what the guard relies on.
@@ -122,7 +128,7 @@ fn session(words: &Words<'_>) -> Option<Refusal> {
         "role" | "session_authorization" => {
             refusal(words.at(), format!("{} changes who acts", say(&name)), ROLE)
         }
-        "session" | "authorization" if words.is(2, "authorization") => refusal(
+        "session" if words.is(name_at + 1, "authorization") => refusal(
             words.at(),
             format!("{} changes who acts", say("SESSION AUTHORIZATION")),
             ROLE,
@@ -153,21 +159,25 @@ fn text_setting(words: &Words<'_>, name_at: usize, name: &str) -> Option<Refusal
     )
 }
 
-/// `SELECT set_config('search_path', …)`, the form that dumps contain.
+/// `SELECT set_config('search_path', …)`, the form that dumps contain. A routine may do so when it is called.
 fn set_config(words: &Words<'_>) -> Option<Refusal> {
-    if words.begins("create") || words.begins("alter") || words.begins("comment") {
+    const SETTINGS: [&str; 3] = ["search_path", "role", "session_authorization"];
+    if words.begins("create|alter|comment") {
         return None;
     }
-    let found = (0..words.len()).find(|index| {
-        words.value(*index) == "set_config"
-            && words.text(index + 1) == "("
-            && ["search_path", "role", "session_authorization"]
-                .contains(&words.value(index + 2).as_str())
-    })?;
-    let name = words.value(found + 2);
+    let calls = (0..words.len())
+        .filter(|at| words.value(*at) == "set_config" && words.text(at + 1) == "(")
+        .collect::<Vec<_>>();
+    let setting = calls.iter().find_map(|call| {
+        let named = (call + 2..words.len()).find(|at| words.is(*at, "setting_name"));
+        // `setting_name => 'x'` and `:=` are three tokens and the value.
+        let value = named.map_or(call + 2, |at| at + 3);
+        Some((call, words.value(value))).filter(|(_, name)| SETTINGS.contains(&name.as_str()))
+    });
+    let (call, name) = setting?;
     let hint = if name == "search_path" { PLACE } else { ROLE };
     refusal(
-        words.at_index(found),
+        words.at_index(*call),
         format!("set_config('{name}', …) leaves what the migration was given"),
         hint,
     )

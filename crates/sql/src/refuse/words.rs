@@ -84,12 +84,15 @@ impl<'a> Words<'a> {
     pub(super) fn value(&self, index: usize) -> String {
         let text = self.text(index);
         let inner = match self.tokens.get(index).map(|token| token.kind) {
-            Some(Kind::QuotedName) => text.trim_matches(['"', '`', '[', ']']),
             Some(Kind::Literal) if text.starts_with('$') => {
                 let tag = text[1..].find('$').map_or(1, |at| at + 2);
                 text.get(tag..text.len().saturating_sub(tag)).unwrap_or("")
             }
-            Some(Kind::Literal) => text.trim_start_matches(|c| c != '\'').trim_matches('\''),
+            Some(Kind::Literal | Kind::QuotedName) => {
+                // A prefix like E or U& stands before the first quote.
+                let quote = text.find(['\'', '"', '`', '[']).unwrap_or(0);
+                text.get(quote + 1..text.len() - 1).unwrap_or("")
+            }
             _ => text,
         };
         inner.to_lowercase()
