@@ -55,8 +55,10 @@ impl<'a> Words<'a> {
 
     /// Whether a token is this keyword; `a|b` accepts either.
     pub(super) fn is(&self, index: usize, word: &str) -> bool {
-        let found = self.word(index);
-        !found.is_empty() && word.split('|').any(|choice| choice == found)
+        self.tokens.get(index).is_some_and(|token| {
+            word.split('|')
+                .any(|choice| token.is_word(self.text, choice))
+        })
     }
 
     /// Index of the first such keyword outside parentheses, from `from` on.
