@@ -1,7 +1,15 @@
 #![doc = include_str!("../README.md")]
 
+mod control;
+mod link;
+mod open;
+mod perform;
 mod port;
+mod rows;
+mod schema;
+mod verbs;
 
+pub use open::{open, open_existing};
 pub use port::{
     Candidate, ClaimMode, Command, CommandReceipt, Grant, Held, Leadership, Receipt, RenewedClaim,
     Report, RolloutRecord, Store, StoreError, Submission, Submitted, TargetFilter, TargetRecord,

@@ -146,6 +146,10 @@ pub trait Store: Send + Sync {
         limit: u32,
     ) -> Result<Vec<Event>, StoreError>;
 
+    /// Notes in the audit log what an operator did elsewhere (a fence that was taken over): who, which verb, and in
+    /// `detail` to what and why.
+    async fn note(&self, actor: &str, verb: &str, detail: &str) -> Result<(), StoreError>;
+
     /// Notes that a worker lives and which hosts it serves, until `lease` has passed.
     async fn beat(
         &self,

@@ -1,0 +1,234 @@
+//! The port, verb by verb: arguments are copied into a verb, and the verb is performed.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use sanderling_core::rollout::Action;
+use sanderling_core::{
+    Bundle, BundleFile, BundleHash, Epoch, Event, HostName, Micros, Nonce, RolloutId, StoreId,
+    TenantId, Version, WorkerId,
+};
+
+use crate::perform::Control;
+use crate::port::{
+    Candidate, Command, CommandReceipt, Grant, Held, Leadership, Receipt, RenewedClaim, Report,
+    RolloutRecord, Store, StoreError, Submission, Submitted, TargetFilter, TargetRecord, Wanted,
+    WorkerRecord,
+};
+use crate::verbs::{
+    act, bundles, cancel, candidates, events, lead, list, note, read, reissue, renew, report,
+    resume, retry, start, submit, workers,
+};
+
+/// An open store.
+pub(crate) struct Handle(pub(crate) Arc<Control>);
+
+type Answer<T> = Result<T, StoreError>;
+
+#[async_trait]
+impl Store for Handle {
+    fn id(&self) -> &StoreId {
+        &self.0.id
+    }
+
+    async fn now(&self) -> Answer<Micros> {
+        self.0.perform(read::Now).await
+    }
+
+    async fn put_bundle(&self, bundle: &Bundle) -> Answer<()> {
+        let bundle = bundle.clone();
+        self.0.perform(bundles::PutBundle { bundle }).await
+    }
+
+    async fn bundle(&self, hash: &BundleHash) -> Answer<Option<Bundle>> {
+        let hash = hash.clone();
+        self.0.perform(bundles::GetBundle { hash }).await
+    }
+
+    async fn files_of_version(&self, version: &Version) -> Answer<Vec<BundleFile>> {
+        let version = version.clone();
+        self.0.perform(bundles::FilesOfVersion { version }).await
+    }
+
+    async fn submit(&self, submission: &Submission) -> Answer<Submitted> {
+        let submission = submission.clone();
+        self.0.perform(submit::Submit { submission }).await
+    }
+
+    async fn rollout(&self, id: &RolloutId) -> Answer<Option<RolloutRecord>> {
+        let id = id.clone();
+        self.0.perform(read::GetRollout { id }).await
+    }
+
+    async fn rollouts(&self, active_only: bool, limit: u32) -> Answer<Vec<RolloutRecord>> {
+        self.0.perform(read::Rollouts { active_only, limit }).await
+    }
+
+    async fn targets(
+        &self,
+        id: &RolloutId,
+        filter: TargetFilter,
+        after: Option<&TenantId>,
+        limit: u32,
+    ) -> Answer<Vec<TargetRecord>> {
+        let (id, after) = (id.clone(), after.cloned());
+        let verb = list::Targets {
+            id,
+            filter,
+            after,
+            limit,
+        };
+        self.0.perform(verb).await
+    }
+
+    async fn believed(&self, after: Option<&TenantId>, limit: u32) -> Answer<Vec<TargetRecord>> {
+        let after = after.cloned();
+        self.0.perform(list::Believed { after, limit }).await
+    }
+
+    async fn candidates(&self, hosts: &[HostName], limit: u32) -> Answer<Vec<Candidate>> {
+        let hosts = hosts.to_vec();
+        self.0
+            .perform(candidates::Candidates { hosts, limit })
+            .await
+    }
+
+    async fn start(
+        &self,
+        worker: &WorkerId,
+        wanted: &[Wanted],
+        hosts: &BTreeMap<HostName, u32>,
+        lease: Duration,
+    ) -> Answer<Vec<Grant>> {
+        let verb = start::Start {
+            worker: worker.clone(),
+            wanted: wanted.to_vec(),
+            hosts: hosts.clone(),
+            lease,
+        };
+        self.0.perform(verb).await
+    }
+
+    async fn renew(
+        &self,
+        worker: &WorkerId,
+        held: &[Held],
+        lease: Duration,
+    ) -> Answer<Vec<RenewedClaim>> {
+        let verb = renew::Renew {
+            worker: worker.clone(),
+            held: held.to_vec(),
+            lease,
+        };
+        self.0.perform(verb).await
+    }
+
+    async fn may_continue(&self, held: &Held) -> Answer<RenewedClaim> {
+        let held = held.clone();
+        self.0.perform(renew::MayContinue { held }).await
+    }
+
+    async fn reissue(
+        &self,
+        held: &Held,
+        at_least: Epoch,
+        nonce: &Nonce,
+        lease: Duration,
+    ) -> Answer<Epoch> {
+        let verb = reissue::Reissue {
+            held: held.clone(),
+            at_least,
+            nonce: nonce.clone(),
+            lease,
+        };
+        self.0.perform(verb).await
+    }
+
+    async fn report(&self, reports: &[Report]) -> Answer<Vec<Receipt>> {
+        let reports = reports.to_vec();
+        self.0.perform(report::Reporting { reports }).await
+    }
+
+    async fn lead(&self, holder: &WorkerId, lease: Duration) -> Answer<Option<Leadership>> {
+        let holder = holder.clone();
+        self.0.perform(lead::Lead { holder, lease }).await
+    }
+
+    async fn resign(&self, leadership: &Leadership) -> Answer<()> {
+        let leadership = leadership.clone();
+        self.0.perform(lead::Resign { leadership }).await
+    }
+
+    async fn act(
+        &self,
+        leadership: &Leadership,
+        id: &RolloutId,
+        seen_seq: i64,
+        action: &Action,
+    ) -> Answer<()> {
+        let verb = act::Act {
+            leadership: leadership.clone(),
+            id: id.clone(),
+            seen_seq,
+            action: action.clone(),
+        };
+        self.0.perform(verb).await
+    }
+
+    async fn command(
+        &self,
+        id: &RolloutId,
+        command: &Command,
+        actor: &str,
+    ) -> Answer<CommandReceipt> {
+        let (id, actor) = (id.clone(), actor.to_owned());
+        match command.clone() {
+            Command::Resume { acknowledge } => {
+                let verb = resume::Resume {
+                    id,
+                    actor,
+                    acknowledge,
+                };
+                self.0.perform(verb).await
+            }
+            Command::Retry { class } => self.0.perform(retry::Retry { id, actor, class }).await,
+            Command::Cancel { reason } => {
+                self.0.perform(cancel::Cancel { id, actor, reason }).await
+            }
+        }
+    }
+
+    async fn events(&self, id: &RolloutId, after_seq: i64, limit: u32) -> Answer<Vec<Event>> {
+        let id = id.clone();
+        let verb = events::Events {
+            id,
+            after_seq,
+            limit,
+        };
+        self.0.perform(verb).await
+    }
+
+    async fn note(&self, actor: &str, verb: &str, detail: &str) -> Answer<()> {
+        let verb = note::Note {
+            actor: actor.to_owned(),
+            verb: verb.to_owned(),
+            detail: detail.to_owned(),
+        };
+        self.0.perform(verb).await
+    }
+
+    async fn beat(&self, worker: &WorkerId, hosts: &[HostName], lease: Duration) -> Answer<()> {
+        let verb = workers::Beat {
+            worker: worker.clone(),
+            hosts: hosts.to_vec(),
+            lease,
+        };
+        self.0.perform(verb).await
+    }
+
+    async fn workers(&self) -> Answer<Vec<WorkerRecord>> {
+        self.0.perform(workers::Workers).await
+    }
+}

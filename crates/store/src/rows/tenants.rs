@@ -1,0 +1,57 @@
+//! Epochs of tenants, across rollouts, and whether a message of an earlier claim may still be on its way.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use sanderling_core::{Epoch, TenantId};
+
+use crate::link::{Fault, Tx, each};
+
+/// What is known of a tenant's claims.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Claims {
+    /// The last number given out; 0 before the first.
+    pub(crate) epoch: Epoch,
+    /// Whether a claim was granted whose end did not prove that nothing of it can still arrive.
+    pub(crate) unresolved: bool,
+}
+
+/// Locks tenants in order of id. `submit` made the rows.
+pub(crate) async fn lock(
+    tx: &mut Tx<'_>,
+    tenants: &BTreeSet<&TenantId>,
+) -> Result<BTreeMap<TenantId, Claims>, Fault> {
+    let keys: Vec<_> = tenants.iter().map(|tenant| [tenant]).collect();
+    let sql = "SELECT tenant, epoch, unresolved FROM tenants
+        WHERE fleet = $1 AND tenant IN (SELECT v ->> 0 FROM {each}) ORDER BY tenant {lock}";
+    let rows = tx.rows(sql, vec![each(&keys)?]).await?;
+    rows.iter()
+        .map(|row| {
+            let claims = Claims {
+                epoch: Epoch(row.int(1)?),
+                unresolved: row.flag(2)?,
+            };
+            Ok((TenantId::new(row.text(0)?), claims))
+        })
+        .collect()
+}
+
+/// Writes new epochs of locked tenants; each is a claim of which nothing is proved yet.
+pub(crate) async fn granted(tx: &mut Tx<'_>, epochs: &[(&TenantId, Epoch)]) -> Result<(), Fault> {
+    let sql = "UPDATE tenants SET epoch = CAST(v ->> 1 AS bigint), unresolved = 1
+        FROM {each} WHERE tenants.fleet = $1 AND tenants.tenant = v ->> 0";
+    tx.exec(sql, vec![each(epochs)?]).await?;
+    Ok(())
+}
+
+/// Notes that nothing of any claim so far can still arrive at these tenants.
+pub(crate) async fn resolved(tx: &mut Tx<'_>, tenants: &BTreeSet<TenantId>) -> Result<(), Fault> {
+    if tenants.is_empty() {
+        return Ok(());
+    }
+    let keys: Vec<_> = tenants.iter().map(|tenant| [tenant]).collect();
+    // Two rollouts can report on two claims of one tenant, so the order of locking is kept here too.
+    let sql = "UPDATE tenants SET unresolved = 0 WHERE fleet = $1 AND tenant IN (SELECT tenant FROM tenants
+        WHERE fleet = $1 AND tenant IN (SELECT v ->> 0 FROM {each}) ORDER BY tenant {lock})";
+    tx.exec(sql, vec![each(&keys)?]).await?;
+    Ok(())
+}

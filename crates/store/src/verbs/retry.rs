@@ -1,0 +1,121 @@
+//! `rollout retry`: failed targets are pending again, with fresh retry budgets, and the rollout runs.
+
+use async_trait::async_trait;
+use sanderling_core::event::RetriedTargets;
+use sanderling_core::{ErrorClass, EventKind, Outcome, RolloutId, RolloutState, TenantId};
+
+use super::overlap;
+use super::resume::UNCHANGED;
+use super::submit::lock_fleet;
+use crate::link::{Fault, Tx, Value, corrupt, values};
+use crate::perform::{Mode, Verb};
+use crate::port::{CommandReceipt, StoreError};
+use crate::rows::{rollouts, targets};
+
+/// The arguments of `Command::Retry`.
+pub(crate) struct Retry {
+    pub(crate) id: RolloutId,
+    pub(crate) actor: String,
+    pub(crate) class: Option<ErrorClass>,
+}
+
+/// What is retried: what failed, and what a halt stopped between two versions. `dirty` needs a person first.
+const RETRIED: &str = "fleet = $1 AND rollout = $2 AND wave IS NOT NULL
+    AND (outcome = 'failed' AND ($3 = '' OR class = $3) OR outcome = 'partial' AND $3 = '')";
+
+#[async_trait]
+impl Verb for Retry {
+    type Out = CommandReceipt;
+    const MODE: Mode = Mode::Write;
+
+    async fn run(&self, tx: &mut Tx<'_>) -> Result<CommandReceipt, Fault> {
+        let id = &self.id;
+        lock_fleet(tx).await?;
+        let mut locked = rollouts::lock_one(tx, id).await?;
+        let before = locked.rollout.state;
+        if matches!(before, RolloutState::Cancelled | RolloutState::Succeeded) {
+            return Err(StoreError::Refused(format!(
+                "rollout {id} has ended ({before}) and has nothing to retry; `sanderling up` starts a new one"
+            ))
+            .into());
+        }
+        let groups = self.groups(tx).await?;
+        if groups.is_empty() {
+            return Ok(UNCHANGED);
+        }
+        if !before.is_active() {
+            self.own_tenants(tx).await?;
+        }
+        let sql = format!(
+            "UPDATE targets SET outcome = 'pending', class = NULL, cause = NULL, failure = NULL,
+             attempts = '{{}}', not_before = 0 WHERE {RETRIED}"
+        );
+        let retried = tx.exec(&sql, self.args()).await?;
+        let now = tx.now().await?;
+        let kind = EventKind::Retried {
+            actor: self.actor.clone(),
+            targets: groups,
+        };
+        locked.record(now, kind)?;
+        rollouts::save(tx, [&locked]).await?;
+        let who = (now, self.actor.as_str(), "retry");
+        let class = self.class.map_or("", ErrorClass::as_str);
+        rollouts::audit(tx, who, &locked, before.as_str(), class).await?;
+        Ok(CommandReceipt {
+            changed: true,
+            targets: retried,
+        })
+    }
+}
+
+impl Retry {
+    fn args(&self) -> Vec<Value> {
+        values![&self.id, self.class.map_or("", ErrorClass::as_str)]
+    }
+
+    async fn groups(&self, tx: &mut Tx<'_>) -> Result<Vec<RetriedTargets>, Fault> {
+        let sql = format!(
+            "SELECT wave, outcome, cause, COUNT(*) FROM targets WHERE {RETRIED}
+             GROUP BY wave, outcome, cause ORDER BY wave, outcome, cause"
+        );
+        let rows = tx.rows(&sql, self.args()).await?;
+        rows.iter()
+            .map(|row| {
+                let outcome = targets::outcome(row.text(1)?)?;
+                let cause = row.text_or_none(2)?.map(str::to_owned);
+                Ok(RetriedTargets {
+                    wave: usize::try_from(row.count(0)?).map_err(|_| corrupt("a wave's index"))?,
+                    outcome,
+                    cause: cause.filter(|_| outcome == Outcome::Failed),
+                    targets: row.count(3)?,
+                })
+            })
+            .collect()
+    }
+
+    /// A rollout that had ended owns its tenants again, unless another one has taken some of them.
+    async fn own_tenants(&self, tx: &mut Tx<'_>) -> Result<(), Fault> {
+        let sql =
+            "SELECT tenant FROM targets WHERE fleet = $1 AND rollout = $2 AND wave IS NOT NULL";
+        let rows = tx.rows(sql, values![&self.id]).await?;
+        let tenants = rows
+            .iter()
+            .map(|row| row.text(0).map(TenantId::new))
+            .collect::<Result<Vec<_>, _>>()?;
+        let tenants: Vec<_> = tenants.iter().collect();
+        if let Some(owner) = overlap::owners(tx, &tenants, &self.id).await?.first() {
+            return Err(StoreError::Refused(format!(
+                "rollout {} had ended, and rollout {} ({}) now has {} of its tenants: wait for that one, or cancel it",
+                self.id,
+                owner.rollout.id,
+                owner.rollout.state,
+                owner.tenants.len()
+            ))
+            .into());
+        }
+        let sql =
+            "UPDATE targets SET active = 1 WHERE fleet = $1 AND rollout = $2 AND wave IS NOT NULL";
+        tx.exec(sql, values![&self.id]).await?;
+        Ok(())
+    }
+}

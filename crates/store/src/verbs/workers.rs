@@ -1,0 +1,63 @@
+//! `beat` and `workers`: who lives, and which hosts it serves. Nothing durable depends on it.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use sanderling_core::{HostName, Micros, WorkerId};
+
+use super::start::until;
+use crate::link::{Fault, Tx, values};
+use crate::perform::{Mode, Verb};
+use crate::port::WorkerRecord;
+
+/// How long a note that has expired is kept, in microseconds: one day.
+const KEPT: i64 = 86_400_000_000;
+
+/// The arguments of `Store::beat`.
+pub(crate) struct Beat {
+    pub(crate) worker: WorkerId,
+    pub(crate) hosts: Vec<HostName>,
+    pub(crate) lease: Duration,
+}
+
+#[async_trait]
+impl Verb for Beat {
+    type Out = ();
+    const MODE: Mode = Mode::Write;
+
+    async fn run(&self, tx: &mut Tx<'_>) -> Result<(), Fault> {
+        let now = tx.now().await?;
+        let hosts = serde_json::to_string(&self.hosts)?;
+        let sql = "INSERT INTO workers (fleet, worker, hosts, lease_until) VALUES ($1, $2, $3, $4)
+            ON CONFLICT (fleet, worker) DO UPDATE SET hosts = excluded.hosts, lease_until = excluded.lease_until";
+        let args = values![&self.worker, hosts, until(now, self.lease)];
+        tx.exec(sql, args).await?;
+        let sql = "DELETE FROM workers WHERE fleet = $1 AND lease_until < $2";
+        tx.exec(sql, values![now.0.saturating_sub(KEPT)]).await?;
+        Ok(())
+    }
+}
+
+/// `Store::workers`.
+pub(crate) struct Workers;
+
+#[async_trait]
+impl Verb for Workers {
+    type Out = Vec<WorkerRecord>;
+    const MODE: Mode = Mode::Single;
+
+    async fn run(&self, tx: &mut Tx<'_>) -> Result<Vec<WorkerRecord>, Fault> {
+        let sql = "SELECT worker, hosts, lease_until FROM workers
+            WHERE fleet = $1 AND lease_until > {now} ORDER BY worker";
+        let rows = tx.rows(sql, Vec::new()).await?;
+        rows.iter()
+            .map(|row| {
+                Ok(WorkerRecord {
+                    worker: WorkerId::new(row.text(0)?),
+                    hosts: row.json(1)?,
+                    until: Micros(row.int(2)?),
+                })
+            })
+            .collect()
+    }
+}

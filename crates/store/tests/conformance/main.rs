@@ -1,0 +1,70 @@
+//! The store's conformance suite: every test runs against every backend.
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test may panic; clippy knows only functions that are marked as tests"
+)]
+
+mod backend;
+mod claims;
+mod commands;
+mod concurrency;
+mod fleet;
+mod leader;
+mod opening;
+mod random;
+mod reading;
+mod reports;
+mod submitting;
+
+/// Runs every test against one backend.
+macro_rules! conformance {
+    ($backend:ident: $($module:ident::{$($test:ident),* $(,)?}),* $(,)?) => {
+        mod $backend {
+            $($(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $test() {
+                    crate::$module::$test(crate::backend::Backend::$backend()).await;
+                }
+            )*)*
+        }
+    };
+}
+
+/// The list of tests, for each backend.
+macro_rules! backends {
+    ($($backend:ident),*) => {$(
+        conformance! { $backend:
+            opening::{
+                the_identity_stays, looking_creates_nothing, a_newer_store_is_refused, fleets_do_not_see_each_other,
+                many_open_at_once,
+            },
+            submitting::{
+                a_plan_becomes_a_rollout, the_same_plan_joins, an_overlap_is_refused, disjoint_plans_run_side_by_side,
+                two_submits_at_once_make_one_rollout, a_broken_plan_is_refused, ten_thousand_targets,
+            },
+            claims::{
+                nothing_starts_before_its_wave_opens, permits_of_rollout_wave_and_host, hosts_span_rollouts,
+                a_strict_canary, candidates_come_in_order, a_full_host_hides_no_other, a_lost_answer_is_repeated,
+                renewal, reissuing, an_expired_claim_is_taken_over, an_expired_claim_of_a_halted_rollout_is_resolved,
+                takeover_is_remembered_until_it_is_disproved,
+            },
+            reports::{
+                outcomes_are_recorded, a_retry_waits_and_counts, a_failure_halts_in_its_own_transaction,
+                late_and_double_reports_change_nothing, reports_of_several_rollouts, nonsense_is_refused,
+            },
+            commands::{
+                resume_from_each_state, retry_from_each_state, cancel_from_each_state, retry_by_class,
+                cancelling_drains_what_is_in_flight, a_cancelled_rollout_frees_its_tenants,
+                a_finished_rollout_is_retried_unless_overtaken,
+            },
+            leader::{ two_leaders, actions_need_the_leader_and_the_last_event, finishing_frees_tenants },
+            reading::{ bundles, files_of_a_version, targets_in_pages, believed, workers_and_events, the_clock_moves },
+            concurrency::{
+                sixteen_starters_and_exact_permits, nothing_starts_after_the_halt, dropped_futures_poison_nothing,
+            },
+            random::{ tallies_agree_with_targets },
+        }
+    )*};
+}
+
+backends!(postgres, sqlite);

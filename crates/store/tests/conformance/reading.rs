@@ -1,0 +1,164 @@
+//! Everything that only reads.
+
+use sanderling_core::plan::LeftOut;
+use sanderling_core::rollout::Action;
+use sanderling_core::{Bundle, BundleFile, BundleHash, Outcome, RolloutState, Version};
+use sanderling_store::{StoreError, TargetFilter};
+use sanderling_testkit::until_async;
+
+use crate::backend::Backend;
+use crate::fleet::{
+    DEADLINE, LEASE, TINY, act, ended, host, place, plan, report, running, start, start_one,
+    tenant, worker,
+};
+
+fn bundle(files: &[(&str, &str)]) -> Bundle {
+    let files = files.iter().map(|(name, text)| BundleFile {
+        name: (*name).to_owned(),
+        text: (*text).to_owned(),
+    });
+    Bundle::new(files.collect())
+}
+
+pub(crate) async fn bundles(backend: Backend) {
+    let store = backend.open().await;
+    let kept = bundle(&[("2_b.sql", "SELECT 'ü\u{1F426}';\n"), ("1_a.sql", "")]);
+    for _ in 0..2 {
+        store.put_bundle(&kept).await.unwrap();
+    }
+    assert_eq!(store.bundle(kept.hash()).await.unwrap(), Some(kept.clone()));
+    let none = store.bundle(&BundleHash::new("f00")).await.unwrap();
+    assert_eq!(none, None);
+    backend
+        .sql("UPDATE bundle_files SET body = 'SELECT 2' WHERE name = '1_a.sql'")
+        .await;
+    let corrupt = store.bundle(kept.hash()).await.unwrap_err();
+    assert!(matches!(corrupt, StoreError::Corrupt(_)), "{corrupt}");
+}
+
+pub(crate) async fn files_of_a_version(backend: Backend) {
+    let store = backend.open().await;
+    let old = bundle(&[("42_a.sql", "old"), ("421_b.sql", "x"), ("142_b.sql", "x")]);
+    let new = bundle(&[("42_a.sql", "new"), ("43_b.sql", "x"), ("42.sql", "dot")]);
+    let same = bundle(&[("42_renamed.sql", "new"), ("4_a.sql", "x")]);
+    for bundle in [&old, &new, &same] {
+        let before = store.now().await.unwrap();
+        store.put_bundle(bundle).await.unwrap();
+        until_async(DEADLINE, "the clock to move on", async || {
+            (store.now().await.unwrap() > before).then_some(())
+        })
+        .await;
+    }
+    let files = store.files_of_version(&Version::new("42")).await.unwrap();
+    let texts: Vec<_> = files.iter().map(|f| f.text.as_str()).collect();
+    assert_eq!(
+        texts,
+        ["new", "dot", "old"],
+        "newest bundle first, each once"
+    );
+}
+
+pub(crate) async fn targets_in_pages(backend: Backend) {
+    let store = backend.open().await;
+    let id = running(&store, plan(&backend.fleet, &[10])).await;
+    let grants = start(&store, &id, 3..6, LEASE).await;
+    report(&store, &grants[0], ended(Outcome::Failed)).await;
+    let page = async |filter, after: Option<usize>, limit| {
+        let after = after.map(tenant);
+        let found = store.targets(&id, filter, after.as_ref(), limit).await;
+        let found = found.unwrap();
+        found
+            .iter()
+            .map(|t| t.target.tenant.clone())
+            .collect::<Vec<_>>()
+    };
+    let all = TargetFilter::All;
+    assert_eq!(page(all, None, 2).await, [tenant(0), tenant(1)]);
+    assert_eq!(page(all, Some(8), 5).await, [tenant(9)]);
+    assert_eq!(
+        page(TargetFilter::InFlight, None, 9).await,
+        [tenant(4), tenant(5)]
+    );
+    let failed = TargetFilter::Outcome(Outcome::Failed);
+    assert_eq!(page(failed, None, 9).await, [tenant(3)]);
+    let pending = TargetFilter::Outcome(Outcome::Pending);
+    assert_eq!(page(pending, None, 99).await.len(), 9);
+    let in_flight = store
+        .targets(&id, TargetFilter::InFlight, None, 1)
+        .await
+        .unwrap();
+    assert_eq!(in_flight[0].owner, Some(worker("w1")));
+    assert!(in_flight[0].lease_until.unwrap() > store.now().await.unwrap());
+    assert_eq!(in_flight[0].version, Version::new("2"));
+}
+
+pub(crate) async fn believed(backend: Backend) {
+    let store = backend.open().await;
+    let id = running(&store, plan(&backend.fleet, &[3])).await;
+    for (grant, outcome) in start(&store, &id, 0..3, LEASE).await.iter().zip([
+        Outcome::Succeeded,
+        Outcome::Succeeded,
+        Outcome::Failed,
+    ]) {
+        report(&store, grant, ended(outcome)).await;
+    }
+    let done = RolloutState::CompletedWithFailures;
+    act(&store, &id, Action::Finish(done)).await;
+    let mut next = plan(&backend.fleet, &[1]);
+    next.target = Version::new("3");
+    next.left_out.push(LeftOut {
+        tenant: tenant(5),
+        place: place("eu1", &tenant(5)),
+        outcome: Outcome::UpToDate,
+        failure: None,
+    });
+    let next = running(&store, next).await;
+    let grant = start_one(&store, &next, 0, LEASE).await;
+    report(&store, &grant, ended(Outcome::Succeeded)).await;
+
+    let believed = store.believed(None, 9).await.unwrap();
+    let versions: Vec<_> = believed
+        .iter()
+        .map(|t| (t.target.tenant.clone(), t.version.as_str(), t.outcome))
+        .collect();
+    let expected = [
+        (tenant(0), "3", Outcome::Succeeded),
+        (tenant(1), "2", Outcome::Succeeded),
+        (tenant(5), "3", Outcome::UpToDate),
+    ];
+    assert_eq!(versions, expected);
+    let page = store.believed(Some(&tenant(0)), 1).await.unwrap();
+    assert_eq!(page, believed[1..2]);
+}
+
+pub(crate) async fn workers_and_events(backend: Backend) {
+    let store = backend.open().await;
+    let hosts = [host("eu1"), host("eu2")];
+    store.beat(&worker("w1"), &[], LEASE).await.unwrap();
+    store.beat(&worker("w1"), &hosts, LEASE).await.unwrap();
+    store.beat(&worker("w2"), &hosts, TINY).await.unwrap();
+    let alive = store.workers().await.unwrap();
+    assert_eq!(alive.len(), 1);
+    assert_eq!(
+        (&alive[0].worker, &alive[0].hosts[..]),
+        (&worker("w1"), &hosts[..])
+    );
+
+    let id = running(&store, plan(&backend.fleet, &[5])).await;
+    start(&store, &id, 0..5, LEASE).await;
+    let all = store.events(&id, 0, 99).await.unwrap();
+    let seqs: Vec<_> = all.iter().map(|e| e.seq).collect();
+    assert_eq!(seqs, (1..=7).collect::<Vec<_>>(), "from 1, without gaps");
+    assert_eq!(store.events(&id, 2, 3).await.unwrap(), all[2..5]);
+    assert!(all.windows(2).all(|pair| pair[0].at <= pair[1].at));
+}
+
+pub(crate) async fn the_clock_moves(backend: Backend) {
+    let store = backend.open().await;
+    let first = store.now().await.unwrap();
+    assert!(first.0 > 1_700_000_000_000_000, "microseconds since 1970");
+    until_async(DEADLINE, "the clock to move", async || {
+        (store.now().await.unwrap() > first).then_some(())
+    })
+    .await;
+}
