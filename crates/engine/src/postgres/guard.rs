@@ -11,7 +11,7 @@ use crate::port::{Claim, Step};
 /// `DISCARD ALL` cannot stand here. Session authorisation comes first: the rest must not run as somebody's role.
 pub(crate) const RESET: &[&str] = &[
     "SET SESSION AUTHORIZATION DEFAULT",
-    "RESET ROLE",
+    "SET ROLE NONE",
     "CLOSE ALL",
     "RESET ALL",
     "DEALLOCATE ALL",
@@ -25,11 +25,14 @@ pub(crate) const RESET: &[&str] = &[
 /// What separates two versions of one tenant in one transaction, as far as it can be undone there.
 pub(crate) const BETWEEN: &[&str] = &[
     "SET SESSION AUTHORIZATION DEFAULT",
-    "RESET ROLE",
+    "SET ROLE NONE",
     "CLOSE ALL",
     "RESET ALL",
     "DEALLOCATE ALL",
 ];
+
+/// A migration may have taken another role on; the ledger is the login role's, also after COMMIT.
+pub(crate) const AS_LOGIN: &[&str] = &["SET SESSION AUTHORIZATION DEFAULT", "SET ROLE NONE"];
 
 /// Whether the session may serve another tenant. What is named here works before a reset can: the lexing of the next
 /// message and the mode of its transaction.
@@ -199,9 +202,19 @@ END ${tag}$",
  AND f.claim = {claim} AND f.xmin = pg_catalog.pg_current_xact_id_if_assigned()::xid",
             place = schema.literal,
         );
+        let raise_ended = format!(
+            "RAISE EXCEPTION USING ERRCODE = '{}', MESSAGE = 'the transaction is not the guard''s';",
+            state::ENDED
+        );
+        // Where the guard made the ledger, it went with the guard's transaction, and INSERT could not even be read.
+        let first = if step.has_ledger {
+            String::new()
+        } else {
+            format!("IF NOT EXISTS (SELECT {ours}) THEN\n {raise_ended}\nEND IF;\n")
+        };
         Ok(format!(
             "DO ${tag}$ BEGIN
-INSERT INTO {ledger} AS l (version, name, checksum, state, step, steps, epoch, rollout, applied_at, duration_ms, applied_by)
+{first}INSERT INTO {ledger} AS l (version, name, checksum, state, step, steps, epoch, rollout, applied_at, duration_ms, applied_by)
  SELECT {version}, {name}, {checksum}, 'applied', 0, 0, {epoch}, {rollout}, pg_catalog.clock_timestamp(),
  (extract(epoch FROM pg_catalog.clock_timestamp() - pg_catalog.now()) * 1000)::bigint, {worker}
  {ours}
@@ -213,12 +226,11 @@ IF NOT FOUND THEN
  IF EXISTS (SELECT {ours}) THEN
   RAISE EXCEPTION USING ERRCODE = '{TAKEN}', MESSAGE = 'another row took the version''s place in the ledger while the migration ran';
  END IF;
- RAISE EXCEPTION USING ERRCODE = '{ENDED}', MESSAGE = 'the transaction is not the guard''s';
+ {raise_ended}
 END IF;
 END ${tag}$",
             ledger = schema.ledger(),
             TAKEN = state::TAKEN,
-            ENDED = state::ENDED,
         ))
     }
 

@@ -3,7 +3,7 @@
 use sanderling_core::Failure;
 
 use super::connect::milliseconds;
-use super::guard::{BETWEEN, Guard, RESET};
+use super::guard::{AS_LOGIN, BETWEEN, Guard, RESET};
 use crate::port::{Limits, Step};
 
 /// What a part of a message is. Each part is one statement, so each completes once.
@@ -70,9 +70,9 @@ impl Message {
             for (number, statement) in step.statements.iter().enumerate() {
                 message.push(Part::Body(index, number), &statement.text);
             }
-            // A migration may have taken another role on; the ledger is the login role's.
-            message.push(Part::Setting, "SET LOCAL SESSION AUTHORIZATION DEFAULT");
-            message.push(Part::Setting, "SET LOCAL ROLE NONE");
+            for statement in AS_LOGIN {
+                message.push(Part::Setting, statement);
+            }
             message.push(Part::Tail(index), &guard.leave(marker, step)?);
         }
         message.push(Part::Commit, "COMMIT");

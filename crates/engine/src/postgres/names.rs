@@ -50,7 +50,9 @@ impl Schema {
                 ),
             ));
         };
-        if name.starts_with("pg_") || name == "information_schema" || name == OWN_SCHEMA {
+        // In a search path "$user" stands for the role's name, quoted or not.
+        let reserved = ["information_schema", "$user", OWN_SCHEMA];
+        if name.starts_with("pg_") || reserved.contains(&name.as_str()) {
             return Err(Failure::new(
                 ErrorClass::Precondition,
                 "name",
@@ -118,6 +120,7 @@ mod tests {
             "pg_catalog",
             "pg_temp",
             "information_schema",
+            "$user",
             "sanderling",
             "",
             "a\0b",

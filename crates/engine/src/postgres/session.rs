@@ -173,17 +173,19 @@ impl PostgresSession {
                 }
                 StepOutcome::Failed(guard_failure(failure))
             }
+            // A piece that holds several statements shifts the count, so the code decides, not the part.
+            _ if ended => StepOutcome::Failed(match step_of(part, steps) {
+                Some(step) => at_step(transaction_ended(), step),
+                None => transaction_ended(),
+            }),
             (Part::Body(step, statement), _) => match steps.get(step) {
                 Some(step) => StepOutcome::Failed(at_statement(failure, step, statement, offset)),
                 None => StepOutcome::Failed(failure),
             },
-            (Part::Tail(step), _) => {
-                let failure = if ended { transaction_ended() } else { failure };
-                StepOutcome::Failed(match steps.get(step) {
-                    Some(step) => at_step(failure, step),
-                    None => failure,
-                })
-            }
+            (Part::Tail(_) | Part::Setting, _) => StepOutcome::Failed(match step_of(part, steps) {
+                Some(step) => at_step(failure, step),
+                None => failure,
+            }),
             (Part::Commit, _) => {
                 let mut failure = match steps.last() {
                     Some(step) => at_step(failure, step),
@@ -192,7 +194,7 @@ impl PostgresSession {
                 failure.message = format!("at COMMIT: {}", failure.message);
                 StepOutcome::Failed(failure)
             }
-            (Part::Prologue | Part::Setting | Part::Evidence, _) => StepOutcome::Failed(failure),
+            (Part::Prologue | Part::Evidence, _) => StepOutcome::Failed(failure),
         })
     }
 
@@ -344,7 +346,15 @@ async fn rolled_back(connection: &mut Connection) -> bool {
     }
 }
 
-/// The tail did not find its own transaction, or the ledger that the guard had made in it.
+/// The step that a part belongs to; the last one where the part is nobody's.
+fn step_of<'a, 's>(part: Part, steps: &[&'a Step<'s>]) -> Option<&'a Step<'s>> {
+    match part {
+        Part::Body(step, _) | Part::Tail(step) => steps.get(step).copied(),
+        _ => steps.last().copied(),
+    }
+}
+
+/// The tail did not find its own transaction.
 fn transaction_ended() -> Failure {
     Failure::new(
         ErrorClass::MigrationSql,

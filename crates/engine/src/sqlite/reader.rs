@@ -8,7 +8,7 @@ use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{Connection, SqliteConnection};
 
 use super::errors::failure_of;
-use super::session::{has_ledger, read_ledger};
+use super::session::read_ledger;
 
 /// How long a reader waits for a writer that holds a whole file (rollback journal only).
 const WAIT: Duration = Duration::from_secs(2);
@@ -91,16 +91,14 @@ where
 /// The standing of a file.
 pub(super) async fn standing(path: &Path) -> Result<Standing, Failure> {
     let read = read(path, async |connection: &mut SqliteConnection| {
-        if !has_ledger(connection).await? {
-            return Ok(Ok((false, Vec::new())));
-        }
-        Ok(read_ledger(connection).await?.map(|rows| (true, rows)))
+        read_ledger(connection).await
     })
     .await?;
     let Some(read) = read else {
         return Ok(Standing::Missing);
     };
-    let (has_ledger, mut rows) = read?;
+    let has_ledger = read.is_some();
+    let mut rows = read.transpose()?.unwrap_or_default();
     for row in &mut rows {
         row.applied_at = None;
     }

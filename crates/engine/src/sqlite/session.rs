@@ -274,7 +274,8 @@ impl SqliteSession {
     }
 
     async fn ledger(&mut self) -> Result<Result<Vec<LedgerRow>, Failure>, sqlx::Error> {
-        read_ledger(&mut self.connection).await
+        let rows = read_ledger(&mut self.connection).await?;
+        Ok(rows.unwrap_or_else(|| Ok(Vec::new())))
     }
 }
 
@@ -352,27 +353,30 @@ pub(super) async fn read_fence(
     .transpose()
 }
 
-/// Every row of the ledger; none where there is no ledger.
+/// Every row of the ledger; `None` where there is no ledger. Asks for the table only when reading failed.
 pub(super) async fn read_ledger(
     connection: &mut SqliteConnection,
-) -> Result<Result<Vec<LedgerRow>, Failure>, sqlx::Error> {
-    if !has_ledger(connection).await? {
-        return Ok(Ok(Vec::new()));
-    }
-    let rows = sqlx::query(READ_LEDGER).fetch_all(connection).await?;
+) -> Result<Option<Result<Vec<LedgerRow>, Failure>>, sqlx::Error> {
+    let rows = match sqlx::query(READ_LEDGER).fetch_all(&mut *connection).await {
+        Ok(rows) => rows,
+        Err(error) if is_answer(&error) && !has_ledger(connection).await? => {
+            return Ok(None);
+        }
+        Err(error) => return Err(error),
+    };
     let rows = rows
         .iter()
         .map(raw_row)
         .collect::<Result<Vec<_>, sqlx::Error>>()?;
-    Ok(rows
+    let parsed = rows
         .into_iter()
         .map(RawRow::parse)
-        .collect::<Result<_, _>>()
-        .map(in_order))
+        .collect::<Result<_, _>>();
+    Ok(Some(parsed.map(in_order)))
 }
 
 /// Whether the file has a ledger.
-pub(super) async fn has_ledger(connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
+async fn has_ledger(connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
     sqlx::query(
         "SELECT 1 FROM main.sqlite_schema WHERE type = 'table' AND name = 'sanderling_migrations'",
     )

@@ -399,7 +399,7 @@ async fn a_missing_place_is_created_only_where_allowed(fleet: Fleet) {
     };
     assert_eq!(refused.cause.class, ErrorClass::Precondition);
     assert_eq!(
-        fleet.hosts.survey(&[place.clone()]).await,
+        fleet.hosts.survey(std::slice::from_ref(&place)).await,
         [Standing::Missing]
     );
     let limits = Limits {
@@ -428,10 +428,7 @@ async fn a_body_that_ends_the_transaction_fails(fleet: Fleet) {
     for body in [
         &["INSERT INTO t VALUES (1)", "ROLLBACK"][..],
         &["INSERT INTO t VALUES (1)", "ROLLBACK", "BEGIN"],
-        &[
-            "INSERT INTO t VALUES (1)",
-            "ROLLBACK; BEGIN; INSERT INTO t VALUES (1)",
-        ],
+        &["INSERT INTO t VALUES (1)", "ROLLBACK; BEGIN"],
         &["COMMIT"],
         &["COMMIT", "BEGIN"],
     ] {
