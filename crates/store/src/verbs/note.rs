@@ -1,4 +1,4 @@
-//! `note`: what an operator did outside any rollout, for the audit log.
+//! `note`: an operator's act that changed no rollout of ours, kept beside those that did.
 
 use async_trait::async_trait;
 
@@ -18,12 +18,10 @@ impl Verb for Note {
     const MODE: Mode = Mode::Write;
 
     async fn run(&self, tx: &mut Tx<'_>) -> Result<(), Fault> {
-        let now = tx.now().await?;
         let sql =
             "INSERT INTO audit (fleet, at, actor, verb, rollout, state_before, state_after, detail)
-            VALUES ($1, $2, $3, $4, '', '', '', $5)";
+            VALUES ($1, {now}, $2, $3, '', '', '', $4)";
         let args = values![
-            now,
             self.actor.as_str(),
             self.verb.as_str(),
             self.detail.as_str()
