@@ -8,7 +8,6 @@ pub(crate) mod events;
 pub(crate) mod lead;
 pub(crate) mod list;
 pub(crate) mod note;
-pub(crate) mod note;
 pub(crate) mod overlap;
 pub(crate) mod read;
 pub(crate) mod reissue;

@@ -153,6 +153,19 @@ pub(crate) async fn workers_and_events(backend: Backend) {
     assert!(all.windows(2).all(|pair| pair[0].at <= pair[1].at));
 }
 
+pub(crate) async fn notes(backend: Backend) {
+    let store = backend.open().await;
+    store
+        .note("anna", "take-fence", "eu1/app/t1: moved house")
+        .await
+        .unwrap();
+    let audited = "SELECT actor || ' ' || verb || ' ' || detail FROM audit";
+    assert_eq!(
+        backend.sql(audited).await,
+        "anna take-fence eu1/app/t1: moved house"
+    );
+}
+
 pub(crate) async fn the_clock_moves(backend: Backend) {
     let store = backend.open().await;
     let first = store.now().await.unwrap();
