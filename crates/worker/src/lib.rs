@@ -1,1 +1,12 @@
 #![doc = include_str!("../README.md")]
+
+mod bundles;
+mod claim;
+mod held;
+mod migrate;
+mod renew;
+mod report;
+mod settle;
+mod worker;
+
+pub use worker::{Worker, WorkerOptions};

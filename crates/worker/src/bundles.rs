@@ -1,0 +1,123 @@
+//! Migrations by bundle hash, fetched from the store once and parsed once.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use sanderling_core::{BundleHash, Checksum, ErrorClass, Failure, Version};
+use sanderling_engine::Step;
+use sanderling_sql::{Dialect, Migration, Statement, parse_set};
+use sanderling_store::Store;
+use tokio::sync::Mutex;
+
+/// One migration, split for one dialect.
+#[derive(Clone, Debug)]
+pub(crate) struct Prepared {
+    version: Version,
+    name: String,
+    file: String,
+    checksum: Checksum,
+    lock_timeout_ms: Option<u64>,
+    statement_timeout_ms: Option<u64>,
+    statements: Vec<Statement>,
+}
+
+impl Prepared {
+    /// The step that applies it.
+    pub(crate) fn step(&self, has_ledger: bool) -> Step<'_> {
+        Step {
+            version: &self.version,
+            name: &self.name,
+            checksum: &self.checksum,
+            file: &self.file,
+            statements: &self.statements,
+            lock_timeout_ms: self.lock_timeout_ms,
+            statement_timeout_ms: self.statement_timeout_ms,
+            has_ledger,
+        }
+    }
+}
+
+/// A bundle's migrations by version, split for one dialect.
+pub(crate) type PreparedBundle = BTreeMap<Version, Prepared>;
+
+/// Fetched bundles. A worker meets few in its life, so none is dropped.
+pub(crate) struct Bundles {
+    store: Arc<dyn Store>,
+    prepared: Mutex<BTreeMap<(BundleHash, bool), Arc<PreparedBundle>>>,
+}
+
+impl Bundles {
+    pub(crate) fn new(store: Arc<dyn Store>) -> Self {
+        Self {
+            store,
+            prepared: Mutex::default(),
+        }
+    }
+
+    /// The bundle's migrations for a dialect. The store has compared content and hash.
+    pub(crate) async fn get(
+        &self,
+        hash: &BundleHash,
+        dialect: Dialect,
+    ) -> Result<Arc<PreparedBundle>, Failure> {
+        let key = (hash.clone(), dialect == Dialect::Postgres);
+        let mut prepared = self.prepared.lock().await;
+        if let Some(bundle) = prepared.get(&key) {
+            return Ok(bundle.clone());
+        }
+        let bundle = Arc::new(self.fetch(hash, dialect).await?);
+        prepared.insert(key, bundle.clone());
+        Ok(bundle)
+    }
+
+    async fn fetch(&self, hash: &BundleHash, dialect: Dialect) -> Result<PreparedBundle, Failure> {
+        let internal = |message: String| Failure::new(ErrorClass::Internal, "bundle", message);
+        let bundle = match self.store.bundle(hash).await {
+            Ok(Some(bundle)) => bundle,
+            Ok(None) => {
+                return Err(internal(format!(
+                    "bundle {hash} is not in the control store"
+                )));
+            }
+            Err(error) => {
+                return Err(Failure::new(
+                    ErrorClass::Connection,
+                    "bundle",
+                    error.to_string(),
+                ));
+            }
+        };
+        let files: Vec<_> = bundle
+            .files()
+            .iter()
+            .map(|f| (f.name.clone(), f.text.clone()))
+            .collect();
+        let migrations =
+            parse_set(&files, &[dialect]).map_err(|problems| internal(first(&problems)))?;
+        migrations
+            .iter()
+            .map(|m| prepare(m, dialect).map(|p| (p.version.clone(), p)))
+            .collect::<Result<_, _>>()
+            .map_err(internal)
+    }
+}
+
+fn prepare(migration: &Migration, dialect: Dialect) -> Result<Prepared, String> {
+    Ok(Prepared {
+        version: Version::new(&migration.version),
+        name: migration.name.clone(),
+        file: migration.file.clone(),
+        checksum: Checksum::new(&migration.checksum),
+        lock_timeout_ms: migration.header.lock_timeout_ms,
+        statement_timeout_ms: migration.header.statement_timeout_ms,
+        statements: migration
+            .statements(dialect)
+            .map_err(|problems| first(&problems))?,
+    })
+}
+
+fn first(problems: &[sanderling_sql::Diagnostic]) -> String {
+    problems
+        .first()
+        .map_or_else(|| "unreadable migration".into(), ToString::to_string)
+}

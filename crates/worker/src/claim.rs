@@ -1,0 +1,148 @@
+//! From free slots to granted claims: candidates from the store, locks, starts from the store.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use sanderling_claims::{Claims, LockKey};
+use sanderling_core::{HostName, Nonce, RolloutId, WorkerId};
+use sanderling_store::{Candidate, Grant, Store, StoreError, TargetRef, Wanted};
+
+/// A granted claim and the lock that was taken for it.
+pub(crate) struct Claimed {
+    pub(crate) grant: Grant,
+    pub(crate) lock: (LockKey, Nonce),
+}
+
+/// Asks for work.
+pub(crate) struct Claimer {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) claims: Arc<dyn Claims>,
+    pub(crate) worker: WorkerId,
+    pub(crate) fleet: String,
+    pub(crate) budgets: BTreeMap<HostName, u32>,
+    pub(crate) lease: Duration,
+    pub(crate) ttl: Duration,
+    /// Since when a candidate's lock has been refused without a break.
+    pub(crate) refused: HashMap<TargetRef, Instant>,
+}
+
+impl Claimer {
+    /// Claims up to `free` targets, leaving out those that `mine` says are held here.
+    pub(crate) async fn claim(
+        &mut self,
+        free: usize,
+        mine: impl Fn(&TargetRef) -> bool,
+    ) -> Result<Vec<Claimed>, StoreError> {
+        let hosts: Vec<_> = self.budgets.keys().cloned().collect();
+        // More than fit, because other workers reach for the same ones first.
+        let limit = u32::try_from(free.saturating_mul(4).max(32)).unwrap_or(u32::MAX);
+        let candidates = self.store.candidates(&hosts, limit).await?;
+        self.refused
+            .retain(|target, _| candidates.iter().any(|c| c.target == *target));
+        let mut granted = Vec::new();
+        let mut by_rollout: BTreeMap<RolloutId, Vec<Candidate>> = BTreeMap::new();
+        for candidate in candidates.into_iter().filter(|c| !mine(&c.target)) {
+            by_rollout
+                .entry(candidate.target.rollout.clone())
+                .or_default()
+                .push(candidate);
+        }
+        for candidates in by_rollout.into_values() {
+            let mut rest = candidates.as_slice();
+            while granted.len() < free && !rest.is_empty() {
+                let (now, later) = rest.split_at(rest.len().min(free - granted.len()));
+                rest = later;
+                let locked = self.lock(now).await;
+                if locked.is_empty() {
+                    continue;
+                }
+                let wanted = locked.len();
+                let started = self.start(locked).await?;
+                let full = started.len() < wanted;
+                granted.extend(started);
+                if full {
+                    // Permits are out, or the rollout stopped: the next candidates would fare no better.
+                    break;
+                }
+            }
+        }
+        Ok(granted)
+    }
+
+    /// Locks what it can. Without Redis every candidate goes to the store, which decides anyway; so does one whose
+    /// lock has been refused for longer than a dead worker could keep it.
+    async fn lock(&mut self, candidates: &[Candidate]) -> Vec<(TargetRef, (LockKey, Nonce))> {
+        let wanted: Vec<_> = candidates
+            .iter()
+            .map(|c| {
+                (
+                    LockKey::new(&self.fleet, &c.target.tenant),
+                    Nonce::new(format!("{:032x}", rand::random::<u128>())),
+                )
+            })
+            .collect();
+        let answers = self
+            .claims
+            .acquire(&wanted, self.ttl)
+            .await
+            .unwrap_or_else(|error| {
+                tracing::warn!(%error, "claiming without locks; the control store decides alone");
+                vec![true; wanted.len()]
+            });
+        let mut locked = Vec::new();
+        for ((candidate, lock), got) in candidates.iter().zip(wanted).zip(answers) {
+            let since = *self
+                .refused
+                .entry(candidate.target.clone())
+                .or_insert_with(Instant::now);
+            if got || since.elapsed() > self.ttl * 2 {
+                self.refused.remove(&candidate.target);
+                locked.push((candidate.target.clone(), lock));
+            }
+        }
+        locked
+    }
+
+    async fn start(
+        &self,
+        locked: Vec<(TargetRef, (LockKey, Nonce))>,
+    ) -> Result<Vec<Claimed>, StoreError> {
+        let wanted: Vec<_> = locked
+            .iter()
+            .map(|(target, lock)| Wanted {
+                target: target.clone(),
+                nonce: lock.1.clone(),
+            })
+            .collect();
+        let granted = self
+            .store
+            .start(&self.worker, &wanted, &self.budgets, self.lease)
+            .await;
+        let grants = granted.as_deref().unwrap_or_default();
+        let (kept, unused): (Vec<_>, Vec<_>) = locked
+            .into_iter()
+            .partition(|(target, _)| grants.iter().any(|grant| grant.target == *target));
+        let unused: Vec<_> = unused.into_iter().map(|(_, lock)| lock).collect();
+        // When the answer was lost, a start may have been granted: its lock and lease then end by themselves.
+        if granted.is_ok() && !unused.is_empty() {
+            self.release(&unused).await;
+        }
+        let mut locks: HashMap<_, _> = kept.into_iter().collect();
+        Ok(granted?
+            .into_iter()
+            .filter_map(|grant| {
+                locks
+                    .remove(&grant.target)
+                    .map(|lock| Claimed { grant, lock })
+            })
+            .collect())
+    }
+
+    /// Releases locks; a lock that could not be released ends by itself.
+    pub(crate) async fn release(&self, locks: &[(LockKey, Nonce)]) {
+        if let Err(error) = self.claims.release(locks).await {
+            tracing::debug!(%error, "locks not released; they expire by themselves");
+        }
+    }
+}

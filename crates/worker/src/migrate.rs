@@ -1,0 +1,378 @@
+//! One claimed tenant: open, apply its versions in order, say what became of it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use sanderling_core::policy::Atomic;
+use sanderling_core::{
+    Cause, Epoch, ErrorClass, Failure, LedgerRow, Nonce, Outcome, RowState, StoreId, Version,
+    WorkerId,
+};
+use sanderling_engine::{Claim, Evidence, Hosts, Limits, Session, Step, StepOutcome};
+use sanderling_store::{
+    ClaimMode, Grant, Held, RenewedClaim, Report, Store, StoreError, TargetResult,
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::bundles::{Bundles, PreparedBundle};
+use crate::held::HeldClaims;
+
+/// What every job of a worker shares.
+pub(crate) struct Context {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) hosts: Arc<Hosts>,
+    pub(crate) bundles: Bundles,
+    pub(crate) held: Arc<HeldClaims>,
+    pub(crate) worker: WorkerId,
+    pub(crate) lease: Duration,
+    pub(crate) drain: CancellationToken,
+}
+
+/// Why a job ends before its last version.
+pub(crate) enum Stop {
+    /// With this report.
+    End(Box<TargetResult>),
+    /// Without one: the claim is not ours any more, or nothing certain can be said before this process ends.
+    /// The lease runs out and another worker takes the target over.
+    Gone,
+}
+
+impl Stop {
+    /// Ends with this report.
+    pub(crate) fn end(result: TargetResult) -> Self {
+        Self::End(Box::new(result))
+    }
+}
+
+/// One claimed tenant at work.
+pub(crate) struct Job<'a> {
+    pub(crate) context: &'a Context,
+    pub(crate) grant: Grant,
+    pub(crate) held: Held,
+    pub(crate) nonce: Nonce,
+    pub(crate) session: Option<Box<dyn Session>>,
+    /// Whether the claim's number has been used on a connection: the next connection needs a new one.
+    pub(crate) spent: bool,
+    /// Whether nothing of this claim, or of an older one, can still be on its way to the tenant.
+    pub(crate) settled: bool,
+    /// Versions that this rollout applied, by evidence.
+    pub(crate) applied: Vec<Version>,
+}
+
+/// Works off a granted claim. `None` where no report may be made.
+pub(crate) async fn run(context: &Context, grant: Grant) -> Option<Report> {
+    let mut job = Job::new(context, grant);
+    let result = match job.migrate().await {
+        Ok(result) => Some(result),
+        Err(Stop::End(result)) => Some(*result),
+        Err(Stop::Gone) => None,
+    };
+    if let Some(session) = job.session.take() {
+        session.close().await;
+    }
+    result.map(|result| Report {
+        held: job.held,
+        result,
+    })
+}
+
+impl<'a> Job<'a> {
+    fn new(context: &'a Context, grant: Grant) -> Self {
+        Self {
+            context,
+            held: Held {
+                target: grant.target.clone(),
+                epoch: grant.epoch,
+            },
+            nonce: grant.nonce.clone(),
+            session: None,
+            spent: false,
+            settled: !grant.takeover,
+            applied: grant.applied.clone(),
+            grant,
+        }
+    }
+
+    async fn migrate(&mut self) -> Result<TargetResult, Stop> {
+        if self.grant.mode == ClaimMode::Resolve {
+            let rows = self.settle().await?;
+            return Ok(self.resolved(&rows));
+        }
+        let bundle = self.bundle().await?;
+        let mut had_work = false;
+        loop {
+            let todo: Vec<_> = self
+                .grant
+                .versions
+                .iter()
+                .filter(|v| !self.applied.contains(v))
+                .cloned()
+                .collect();
+            let batch = match self.grant.policy.atomic {
+                Atomic::Version => todo.first().map(std::slice::from_ref),
+                Atomic::Tenant => Some(todo.as_slice()).filter(|all| !all.is_empty()),
+            };
+            let Some(batch) = batch else { break };
+            if had_work {
+                self.may_begin().await?;
+            }
+            had_work = true;
+            self.apply(&bundle, batch).await?;
+        }
+        Ok(self.ended(self.outcome_when_done(), None))
+    }
+
+    async fn bundle(&mut self) -> Result<Arc<PreparedBundle>, Stop> {
+        let dialect = match self.context.hosts.dialect(&self.grant.place.host) {
+            Ok(dialect) => dialect,
+            Err(error) => return Err(self.failed_or_retry(error.0).await),
+        };
+        match self.context.bundles.get(&self.grant.bundle, dialect).await {
+            Ok(bundle) => Ok(bundle),
+            Err(failure) => Err(self.failed_or_retry(failure).await),
+        }
+    }
+
+    /// Applies one version, or all that are left in one transaction, and returns when they are in the ledger.
+    async fn apply(&mut self, bundle: &PreparedBundle, versions: &[Version]) -> Result<(), Stop> {
+        let has_ledger = self.grant.has_ledger || !self.applied.is_empty();
+        let mut steps = Vec::with_capacity(versions.len());
+        for version in versions {
+            let Some(prepared) = bundle.get(version) else {
+                let message = format!(
+                    "version {version} of the plan is not in bundle {}",
+                    self.grant.bundle
+                );
+                return Err(self
+                    .failed_or_retry(Failure::new(ErrorClass::Internal, "plan", message))
+                    .await);
+            };
+            steps.push(prepared.step(has_ledger));
+        }
+        loop {
+            let session = self.session().await?;
+            let outcome = match steps.as_slice() {
+                [step] => session.step(step).await,
+                all => session.steps(all).await,
+            };
+            let failure = match outcome {
+                StepOutcome::Applied(evidence) => {
+                    self.settled = true;
+                    self.note_applied(&evidence, versions);
+                    return Ok(());
+                }
+                StepOutcome::AlreadyApplied(evidence) if versions.len() == 1 => {
+                    self.note_found(evidence.row());
+                    return Ok(());
+                }
+                StepOutcome::AlreadyApplied(_) => {
+                    let rows = self.settle().await?;
+                    return self.note_rows(&rows, &steps);
+                }
+                StepOutcome::Busy => {
+                    self.pause("another session holds the tenant's lock")
+                        .await?;
+                    continue;
+                }
+                StepOutcome::Fenced(refusal) => {
+                    self.refused(refusal).await?;
+                    continue;
+                }
+                StepOutcome::Failed(failure) => failure,
+                StepOutcome::Lost(failure) => {
+                    self.session = None;
+                    self.settled = false;
+                    let rows = self.settle().await?;
+                    if steps.iter().all(|step| in_effect(&rows, step)) {
+                        return self.note_rows(&rows, &steps);
+                    }
+                    failure
+                }
+            };
+            return self.after_failure(failure, &steps).await;
+        }
+    }
+
+    /// A transient failure goes back to the store for a later attempt. Any other is reported, but only after the
+    /// fence is committed and the ledger read again: a message of an older claim may have applied it meanwhile.
+    async fn after_failure(&mut self, failure: Failure, steps: &[Step<'_>]) -> Result<(), Stop> {
+        if let Some(retry) = self.retry(&failure) {
+            return Err(Stop::end(retry));
+        }
+        let rows = self.settle().await?;
+        if steps.iter().all(|step| in_effect(&rows, step)) {
+            return self.note_rows(&rows, steps);
+        }
+        Err(Stop::end(self.ended(Outcome::Failed, Some(failure))))
+    }
+
+    /// For failures before any session: reported as they are where nothing can be on its way, else after the fence.
+    async fn failed_or_retry(&mut self, failure: Failure) -> Stop {
+        if let Some(retry) = self.retry(&failure) {
+            return Stop::end(retry);
+        }
+        if !self.settled
+            && let Err(stop) = Box::pin(self.settle()).await
+        {
+            return stop;
+        }
+        Stop::end(self.ended(Outcome::Failed, Some(failure)))
+    }
+
+    /// A report that asks for another attempt, while the class's budget lasts.
+    pub(crate) fn retry(&self, failure: &Failure) -> Option<TargetResult> {
+        let class = failure.cause.class;
+        let attempts = self.grant.attempts.get(&class).copied().unwrap_or(0);
+        let millis = sanderling_core::retry::delay(
+            &self.grant.policy.retry,
+            class,
+            attempts,
+            rand::random(),
+        )?;
+        Some(TargetResult::Retry {
+            failure: failure.clone(),
+            after: Duration::from_millis(millis),
+            applied: self.applied.clone(),
+            fenced: self.settled,
+        })
+    }
+
+    /// Asks the store before every version after the first.
+    async fn may_begin(&mut self) -> Result<(), Stop> {
+        loop {
+            if self.context.drain.is_cancelled() {
+                return Err(Stop::end(self.released()));
+            }
+            match self.context.store.may_continue(&self.held).await {
+                Ok(RenewedClaim::Live) => return Ok(()),
+                Ok(RenewedClaim::Stop) => return Err(Stop::end(self.stopped())),
+                Ok(RenewedClaim::Stale) | Err(StoreError::Stale(_)) => return Err(Stop::Gone),
+                Err(error) => {
+                    tracing::warn!(tenant = %self.held.target.tenant, %error, "waiting for the control store before the next version");
+                    self.pause("the control store does not answer").await?;
+                }
+            }
+        }
+    }
+
+    fn note_applied(&mut self, evidence: &Evidence, versions: &[Version]) {
+        tracing::debug!(tenant = %self.held.target.tenant, version = %evidence.row().version, epoch = %evidence.row().epoch, "applied");
+        self.applied.extend(versions.iter().cloned());
+    }
+
+    /// A row that was there already: ours if this rollout wrote it (in a claim whose worker died), else only found.
+    fn note_found(&mut self, row: &LedgerRow) {
+        if row.rollout.as_ref() == Some(&self.held.target.rollout) {
+            self.applied.push(row.version.clone());
+        } else {
+            self.grant.versions.retain(|v| *v != row.version);
+        }
+    }
+
+    /// Takes over what a fresh read of the ledger shows, and goes on with the rest.
+    fn note_rows(&mut self, rows: &[LedgerRow], steps: &[Step<'_>]) -> Result<(), Stop> {
+        for step in steps {
+            match rows
+                .iter()
+                .find(|row| row.version == *step.version && row.state == RowState::Applied)
+            {
+                Some(row) if row.checksum == *step.checksum => self.note_found(row),
+                Some(row) => {
+                    return Err(Stop::end(
+                        self.ended(Outcome::Failed, Some(edited(step, row))),
+                    ));
+                }
+                None => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn outcome_when_done(&self) -> Outcome {
+        if self.applied.is_empty() {
+            Outcome::UpToDate
+        } else {
+            Outcome::Succeeded
+        }
+    }
+
+    /// What a resolving claim reports: it never applies, it only says what is in the ledger.
+    fn resolved(&mut self, rows: &[LedgerRow]) -> TargetResult {
+        for row in rows.iter().filter(|row| row.state == RowState::Applied) {
+            if self.grant.versions.contains(&row.version) && !self.applied.contains(&row.version) {
+                self.note_found(row);
+            }
+        }
+        if self.grant.versions.iter().all(|v| self.applied.contains(v)) {
+            return self.ended(self.outcome_when_done(), None);
+        }
+        self.stopped()
+    }
+
+    /// The rollout was halted, paused or cancelled: a tenant that moved is partial, another is as it was.
+    pub(crate) fn stopped(&self) -> TargetResult {
+        if self.applied.is_empty() {
+            self.released()
+        } else {
+            self.ended(Outcome::Partial, None)
+        }
+    }
+
+    pub(crate) fn released(&self) -> TargetResult {
+        TargetResult::Released {
+            applied: self.applied.clone(),
+            fenced: self.settled,
+        }
+    }
+
+    pub(crate) fn ended(&self, outcome: Outcome, failure: Option<Failure>) -> TargetResult {
+        TargetResult::Ended {
+            outcome,
+            applied: self.applied.clone(),
+            failure,
+        }
+    }
+
+    /// The claim as the tenant's guard sees it.
+    pub(crate) fn claim(&self) -> Claim {
+        Claim {
+            store: StoreId::clone(self.context.store.id()),
+            rollout: self.held.target.rollout.clone(),
+            tenant: self.held.target.tenant.clone(),
+            epoch: Epoch(self.held.epoch.0),
+            nonce: self.nonce.clone(),
+            worker: self.context.worker.clone(),
+        }
+    }
+
+    pub(crate) fn limits(&self) -> Limits {
+        Limits {
+            lock_timeout_ms: self.grant.policy.lock_timeout_ms,
+            statement_timeout_ms: self.grant.policy.statement_timeout_ms,
+            create_missing: self.grant.policy.create_missing,
+        }
+    }
+}
+
+fn in_effect(rows: &[LedgerRow], step: &Step<'_>) -> bool {
+    rows.iter()
+        .any(|row| row.version == *step.version && row.state == RowState::Applied)
+}
+
+fn edited(step: &Step<'_>, row: &LedgerRow) -> Failure {
+    Failure {
+        cause: Cause {
+            class: ErrorClass::Precondition,
+            code: "checksum".into(),
+            version: Some(step.version.clone()),
+            statement: None,
+        },
+        message: format!(
+            "the ledger has version {} with checksum {}, the bundle with {}",
+            step.version, row.checksum, step.checksum
+        ),
+        file: Some(step.file.into()),
+        line: None,
+        column: None,
+    }
+}

@@ -1,0 +1,63 @@
+//! Extends the leases and locks of everything held, three times within a lease.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use sanderling_claims::Claims;
+use sanderling_core::{HostName, WorkerId};
+use sanderling_store::{RenewedClaim, Store};
+use tokio_util::sync::CancellationToken;
+
+use crate::held::HeldClaims;
+
+/// Renews until it is told to stop. Runs as a task of its own, so that a long migration cannot hold it up.
+pub(crate) struct Renewal {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) claims: Arc<dyn Claims>,
+    pub(crate) held: Arc<HeldClaims>,
+    pub(crate) worker: WorkerId,
+    pub(crate) hosts: Vec<HostName>,
+    pub(crate) lease: Duration,
+    pub(crate) ttl: Duration,
+}
+
+impl Renewal {
+    /// Beats and renews at a third of the shorter of lease and lock lifetime.
+    pub(crate) async fn run(self, stop: CancellationToken) {
+        let mut ticks = tokio::time::interval(self.lease.min(self.ttl) / 3);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                _ = ticks.tick() => self.once().await,
+                () = stop.cancelled() => return,
+            }
+        }
+    }
+
+    async fn once(&self) {
+        if let Err(error) = self.store.beat(&self.worker, &self.hosts, self.lease).await {
+            tracing::warn!(%error, "heartbeat not recorded; claims end with their leases unless the store answers");
+        }
+        let (held, locks) = self.held.all();
+        if held.is_empty() {
+            return;
+        }
+        match self.store.renew(&self.worker, &held, self.lease).await {
+            Ok(answers) => {
+                for (claim, said) in held.iter().zip(answers) {
+                    if said == RenewedClaim::Stale && self.held.contains(&claim.target) {
+                        tracing::warn!(tenant = %claim.target.tenant, epoch = %claim.epoch, "claim is no longer ours; beginning nothing more on it");
+                    }
+                    self.held.heard(claim, said);
+                }
+            }
+            Err(error) => {
+                tracing::warn!(%error, claims = held.len(), "leases not renewed; trying again")
+            }
+        }
+        // A lost lock costs another worker one refused start; the lease above is what counts.
+        if let Err(error) = self.claims.renew(&locks, self.ttl).await {
+            tracing::debug!(%error, "locks not renewed");
+        }
+    }
+}

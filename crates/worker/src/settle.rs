@@ -1,0 +1,163 @@
+//! What must be certain before a claim may end: sessions, new numbers, the fence.
+
+use std::time::Duration;
+
+use sanderling_core::{Cause, Epoch, ErrorClass, Failure, LedgerRow, Nonce, Outcome};
+use sanderling_engine::{FenceRefusal, Session};
+use sanderling_store::{RenewedClaim, StoreError};
+
+use crate::migrate::{Job, Stop};
+
+/// The longest pause between two tries at a tenant that is busy or away.
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+impl Job<'_> {
+    /// The session, opened if there is none. A connection gets a number of its own: one that was used on an
+    /// earlier connection is replaced first, so that what the earlier one still sends is refused by the fence.
+    pub(crate) async fn session(&mut self) -> Result<&mut dyn Session, Stop> {
+        if self.session.is_none() {
+            if self.spent {
+                self.reissue(Epoch(self.held.epoch.0 + 1)).await?;
+            }
+            let opened = self.open().await?;
+            self.spent = true;
+            self.session = Some(opened);
+        }
+        match self.session.as_mut() {
+            Some(session) => Ok(&mut **session),
+            None => Err(Stop::Gone),
+        }
+    }
+
+    async fn open(&mut self) -> Result<Box<dyn Session>, Stop> {
+        loop {
+            let opened = match self.context.hosts.driver(&self.grant.place.host) {
+                Ok(driver) => {
+                    driver
+                        .open(&self.grant.place, &self.claim(), &self.limits())
+                        .await
+                }
+                Err(error) => Err(error),
+            };
+            match opened {
+                Ok(session) => return Ok(session),
+                Err(error) if self.settled => {
+                    // Nothing was sent and nothing older is on its way: this may be said without the fence.
+                    let failure = error.0;
+                    let end = self
+                        .retry(&failure)
+                        .unwrap_or_else(|| self.ended(Outcome::Failed, Some(failure)));
+                    return Err(Stop::end(end));
+                }
+                Err(error) => {
+                    tracing::warn!(tenant = %self.held.target.tenant, %error, "cannot reach the tenant to settle its claim; it stays in flight");
+                    self.pause("the tenant cannot be reached").await?;
+                }
+            }
+        }
+    }
+
+    /// Commits the claim's number to the fence, then reads the ledger: from here on nothing older can take effect.
+    pub(crate) async fn settle(&mut self) -> Result<Vec<LedgerRow>, Stop> {
+        loop {
+            match self.session().await?.fence().await {
+                Ok(rows) => {
+                    self.settled = true;
+                    return Ok(rows);
+                }
+                Err(refusal) => self.refused(refusal).await?,
+            }
+        }
+    }
+
+    /// Acts on a fence that did not let the claim pass.
+    pub(crate) async fn refused(&mut self, refusal: FenceRefusal) -> Result<(), Stop> {
+        let tenant = &self.held.target.tenant;
+        match refusal {
+            // Either a newer claim of ours exists, and the store says so, or the store was restored from a backup.
+            FenceRefusal::Ahead { epoch } => {
+                tracing::warn!(%tenant, fence = %epoch, claim = %self.held.epoch, "the tenant's fence is ahead of this claim");
+                self.reissue(Epoch(epoch.0 + 1)).await
+            }
+            FenceRefusal::OtherStore { store } => {
+                let message = format!(
+                    "the fence of tenant {tenant} belongs to control store {store}; if that store is gone, run \
+                     `sanderling doctor --take-fence --tenant {tenant} --reason \"…\"`"
+                );
+                let cause = Cause {
+                    class: ErrorClass::Precondition,
+                    code: "fence".into(),
+                    version: None,
+                    statement: None,
+                };
+                let failure = Failure {
+                    cause,
+                    message,
+                    file: None,
+                    line: None,
+                    column: None,
+                };
+                Err(Stop::end(self.ended(Outcome::Failed, Some(failure))))
+            }
+            FenceRefusal::Unavailable(failure) => {
+                tracing::warn!(%tenant, error = %failure.message, "the tenant's fence cannot be written; it stays in flight");
+                self.session = None;
+                self.pause("the fence cannot be written").await
+            }
+        }
+    }
+
+    /// Takes a new number for the claim; the session that used the old one is closed.
+    async fn reissue(&mut self, at_least: Epoch) -> Result<(), Stop> {
+        self.session = None;
+        let nonce = Nonce::new(format!("{:032x}", rand::random::<u128>()));
+        loop {
+            match self
+                .context
+                .store
+                .reissue(&self.held, at_least, &nonce, self.context.lease)
+                .await
+            {
+                Ok(epoch) => {
+                    self.context.held.reissued(&self.held.target, epoch);
+                    self.held.epoch = epoch;
+                    self.nonce = nonce;
+                    self.spent = false;
+                    return Ok(());
+                }
+                Err(StoreError::Stale(reason)) => {
+                    tracing::info!(tenant = %self.held.target.tenant, reason, "claim is no longer ours");
+                    return Err(Stop::Gone);
+                }
+                Err(error) => {
+                    tracing::warn!(tenant = %self.held.target.tenant, %error, "no new epoch from the control store yet");
+                    self.pause("the control store does not answer").await?;
+                }
+            }
+        }
+    }
+
+    /// Waits a moment with jitter before the next try. Ends the job when the claim is gone, when this process
+    /// drains, or when the rollout stopped and nothing can be on its way.
+    pub(crate) async fn pause(&mut self, why: &str) -> Result<(), Stop> {
+        match self.context.held.said(&self.held) {
+            RenewedClaim::Stale => return Err(Stop::Gone),
+            RenewedClaim::Stop if self.settled => return Err(Stop::end(self.stopped())),
+            RenewedClaim::Stop | RenewedClaim::Live => {}
+        }
+        if self.context.drain.is_cancelled() {
+            return Err(if self.settled {
+                Stop::end(self.released())
+            } else {
+                Stop::Gone
+            });
+        }
+        tracing::debug!(tenant = %self.held.target.tenant, why, "waiting");
+        let pause = LONGEST_PAUSE.mul_f64(rand::random_range(0.1..1.0));
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            () = self.context.drain.cancelled() => {}
+        }
+        Ok(())
+    }
+}

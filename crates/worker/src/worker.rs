@@ -1,0 +1,217 @@
+//! The worker's loop.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sanderling_claims::Claims;
+use sanderling_core::WorkerId;
+use sanderling_engine::Hosts;
+use sanderling_store::{Held, Receipt, Store, TargetRef};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::bundles::Bundles;
+use crate::claim::{Claimed, Claimer};
+use crate::held::HeldClaims;
+use crate::migrate::{self, Context};
+use crate::renew::Renewal;
+use crate::report::Reporter;
+
+/// How a worker works.
+#[derive(Clone, Debug)]
+pub struct WorkerOptions {
+    /// Its name in the store, unique per process.
+    pub id: WorkerId,
+    /// The fleet's name: part of every lock's key.
+    pub fleet: String,
+    /// Targets it works on at once.
+    pub slots: usize,
+    /// Pause between two looks for work, when no wake-up arrives; with jitter.
+    pub poll: Duration,
+    /// How long a claim holds without renewal.
+    pub lease: Duration,
+    /// How long a lock holds without renewal.
+    pub ttl: Duration,
+}
+
+/// A worker: any number of them share a fleet.
+pub struct Worker {
+    options: WorkerOptions,
+    store: Arc<dyn Store>,
+    claims: Arc<dyn Claims>,
+    hosts: Arc<Hosts>,
+}
+
+impl Worker {
+    /// A worker over a store, claims and hosts.
+    pub fn new(
+        options: WorkerOptions,
+        store: Arc<dyn Store>,
+        claims: Arc<dyn Claims>,
+        hosts: Arc<Hosts>,
+    ) -> Self {
+        Self {
+            options,
+            store,
+            claims,
+            hosts,
+        }
+    }
+
+    /// Works until `drain` is cancelled, then finishes what it holds (each tenant to the end of its current
+    /// version) and returns. Errors are logged and waited out: a worker outlives its store's restart.
+    pub async fn run(self, drain: CancellationToken) {
+        let held = Arc::new(HeldClaims::default());
+        let stop_renewal = CancellationToken::new();
+        let renewal = tokio::spawn(self.renewal(&held).run(stop_renewal.clone()));
+        let (reporter, reporting) = Reporter::start(self.store.clone());
+        let context = Arc::new(Context {
+            store: self.store.clone(),
+            hosts: self.hosts.clone(),
+            bundles: Bundles::new(self.store.clone()),
+            held,
+            worker: self.options.id.clone(),
+            lease: self.options.lease,
+            drain: drain.clone(),
+        });
+        let mut jobs = JoinSet::new();
+        self.work(&context, &reporter, &mut jobs, &drain).await;
+        if !jobs.is_empty() {
+            tracing::info!(
+                in_flight = jobs.len(),
+                "draining: finishing the migrations at hand, beginning no other"
+            );
+        }
+        while jobs.join_next().await.is_some() {}
+        drop(reporter);
+        stop_renewal.cancel();
+        for task in [renewal, reporting] {
+            if let Err(error) = task.await {
+                tracing::error!(%error, "a background task of the worker failed");
+            }
+        }
+    }
+
+    async fn work(
+        &self,
+        context: &Arc<Context>,
+        reporter: &Reporter,
+        jobs: &mut JoinSet<()>,
+        drain: &CancellationToken,
+    ) {
+        let mut claimer = self.claimer();
+        while !drain.is_cancelled() {
+            while jobs.try_join_next().is_some() {}
+            let free = self.options.slots.saturating_sub(jobs.len());
+            let claimed = if free == 0 {
+                Ok(Vec::new())
+            } else {
+                claimer
+                    .claim(free, |target| context.held.contains(target))
+                    .await
+            };
+            let found = match claimed {
+                Ok(claimed) => {
+                    let found = !claimed.is_empty();
+                    for claimed in claimed {
+                        self.spawn(jobs, context, reporter, claimed);
+                    }
+                    found
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "no claims from the control store; asking again");
+                    false
+                }
+            };
+            if !found {
+                self.rest(jobs, drain).await;
+            }
+        }
+    }
+
+    /// Waits for a finished job, a wake-up, the poll interval or the drain. When the last job ends, the leader is
+    /// woken: a wave may just have ended.
+    async fn rest(&self, jobs: &mut JoinSet<()>, drain: &CancellationToken) {
+        let pause = self.options.poll.mul_f64(rand::random_range(0.75..1.25));
+        tokio::select! {
+            Some(_) = jobs.join_next() => {
+                if jobs.is_empty() && let Err(error) = self.claims.wake().await {
+                    tracing::debug!(%error, "wake-up not sent; the leader polls");
+                }
+            }
+            () = self.claims.wait(pause) => {}
+            () = drain.cancelled() => {}
+        }
+    }
+
+    fn spawn(
+        &self,
+        jobs: &mut JoinSet<()>,
+        context: &Arc<Context>,
+        reporter: &Reporter,
+        claimed: Claimed,
+    ) {
+        let held = Held {
+            target: claimed.grant.target.clone(),
+            epoch: claimed.grant.epoch,
+        };
+        context.held.insert(held, claimed.lock);
+        let (context, reporter, claims) = (context.clone(), reporter.clone(), self.claims.clone());
+        jobs.spawn(async move {
+            let target = claimed.grant.target.clone();
+            // A task of its own: a panic in it costs this claim its lease, not the worker its life.
+            let job = tokio::spawn({
+                let context = context.clone();
+                async move { migrate::run(&context, claimed.grant).await }
+            });
+            match job.await {
+                Ok(Some(report)) => log_receipt(&target, reporter.report(report).await),
+                Ok(None) => {}
+                Err(error) => tracing::error!(tenant = %target.tenant, %error, "migrating this tenant broke down; its claim ends with its lease"),
+            }
+            if let Some(lock) = context.held.remove(&target)
+                && let Err(error) = claims.release(&[lock]).await
+            {
+                tracing::debug!(%error, "lock not released; it expires by itself");
+            }
+        });
+    }
+
+    fn claimer(&self) -> Claimer {
+        Claimer {
+            store: self.store.clone(),
+            claims: self.claims.clone(),
+            worker: self.options.id.clone(),
+            fleet: self.options.fleet.clone(),
+            budgets: self.hosts.budgets(),
+            lease: self.options.lease,
+            ttl: self.options.ttl,
+            refused: HashMap::new(),
+        }
+    }
+
+    fn renewal(&self, held: &Arc<HeldClaims>) -> Renewal {
+        Renewal {
+            store: self.store.clone(),
+            claims: self.claims.clone(),
+            held: held.clone(),
+            worker: self.options.id.clone(),
+            hosts: self.hosts.budgets().into_keys().collect(),
+            lease: self.options.lease,
+            ttl: self.options.ttl,
+        }
+    }
+}
+
+fn log_receipt(target: &TargetRef, receipt: Receipt) {
+    match receipt {
+        Receipt::Recorded => {}
+        Receipt::Halted => {
+            tracing::warn!(tenant = %target.tenant, rollout = %target.rollout, "this failure crossed a limit: the rollout is halted")
+        }
+        Receipt::Stale => {
+            tracing::info!(tenant = %target.tenant, "report came too late: the claim had been taken over")
+        }
+    }
+}
