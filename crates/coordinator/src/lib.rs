@@ -1,1 +1,15 @@
 #![doc = include_str!("../README.md")]
+
+mod fleet;
+mod leader;
+mod planning;
+mod refusal;
+mod status;
+mod verify;
+
+pub use fleet::Fleet;
+pub use leader::{Coordinator, CoordinatorOptions};
+pub use planning::{PlanRequest, Planned, plan};
+pub use refusal::{LookingError, PlanningError};
+pub use status::{StatusReport, status};
+pub use verify::verify;

@@ -25,8 +25,8 @@ pub struct WaveSpec {
     pub select: Select,
     /// Its own concurrency; that of the rollout holds as well.
     pub concurrency: Option<u32>,
-    /// Whether permits shrink with failures, so that at most `tolerated + 1` tenants fail. Where absent: the first
-    /// wave (the canary) is strict, the others are not.
+    /// Whether permits shrink with failures, so that at most `tolerated + 1` tenants fail. Where absent: the canary
+    /// is strict, the others are not.
     pub strict: Option<bool>,
     /// Its own limits.
     pub halt: HaltSpec,
@@ -57,16 +57,21 @@ impl WaveSpec {
         }
     }
 
-    /// Whether it is strict, as the wave of this number (from 0).
-    pub fn is_strict(&self, index: usize) -> bool {
-        self.strict.unwrap_or(index == 0)
+    /// Whether it is the canary, as the wave of this number (from 0): the first one, unless it is everybody.
+    fn is_canary(&self, index: usize) -> bool {
+        index == 0 && !matches!(self.select, Select::Rest)
     }
 
-    /// Its limits as the wave of this number (from 0). The first wave counts equal causes from the start (2
-    /// tolerated), and where it is chosen by count and sets no limit of failures it tolerates none.
+    /// Whether it is strict, as the wave of this number (from 0).
+    pub fn is_strict(&self, index: usize) -> bool {
+        self.strict.unwrap_or_else(|| self.is_canary(index))
+    }
+
+    /// Its limits as the wave of this number (from 0). The canary counts equal causes from the start (2 tolerated),
+    /// and where it is chosen by count and sets no limit of failures it tolerates none.
     pub fn limits(&self, index: usize) -> HaltSpec {
         let mut halt = self.halt.clone();
-        if index == 0 {
+        if self.is_canary(index) {
             halt.same_cause = halt.same_cause.or(Some(2));
             let by_count = matches!(self.select, Select::Count(_));
             if by_count && halt.max_failures.is_none() && halt.max_failure_percent.is_none() {

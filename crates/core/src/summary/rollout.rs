@@ -11,8 +11,8 @@ use crate::rollout::{CauseGroup, Rollout, RolloutState};
 /// The document of one rollout.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RolloutSummary {
-    /// The rollout.
-    pub rollout: RolloutId,
+    /// The rollout; null where there was nothing to do, so that none was made.
+    pub rollout: Option<RolloutId>,
     /// Its state.
     pub state: RolloutState,
     /// The version it leads to.
@@ -114,7 +114,7 @@ impl RolloutSummary {
             .submitted_at
             .map_or(0, |since| until.millis_since(since));
         Self {
-            rollout: rollout.id.clone(),
+            rollout: Some(rollout.id.clone()),
             state: rollout.state,
             target: rollout.target.clone(),
             tenants: outcomes.total(),

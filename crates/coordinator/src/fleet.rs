@@ -1,0 +1,50 @@
+//! A fleet as its operators hand it over: tenants, migrations, and the hosts to reach them by.
+
+use std::sync::Arc;
+
+use sanderling_core::assess::MigrationMeta;
+use sanderling_core::selector::Selector;
+use sanderling_core::{Place, Standing, Tenant, Version};
+use sanderling_engine::Hosts;
+use sanderling_registry::migrations::Migrations;
+
+/// A fleet.
+pub struct Fleet {
+    /// Its name.
+    pub name: String,
+    /// Every tenant of the registry.
+    pub tenants: Vec<Tenant>,
+    /// The migrations and their bundle.
+    pub migrations: Migrations,
+    /// The opener of tenant connections.
+    pub hosts: Arc<Hosts>,
+    /// Whether missing schemas and files may be created.
+    pub create_missing: bool,
+}
+
+impl Fleet {
+    /// The tenants that a selector takes, in the registry's order.
+    pub fn select(&self, selector: &Selector) -> Vec<Tenant> {
+        self.tenants
+            .iter()
+            .filter(|tenant| selector.matches(tenant))
+            .cloned()
+            .collect()
+    }
+
+    /// What planning needs to know of the migrations, ascending by version.
+    pub fn metas(&self) -> Vec<MigrationMeta> {
+        self.migrations.metas()
+    }
+
+    /// The newest version of the bundle.
+    pub fn newest(&self) -> Option<Version> {
+        self.metas().into_iter().map(|meta| meta.version).max()
+    }
+
+    /// Looks at tenants, reading only. Same order.
+    pub async fn survey(&self, tenants: &[Tenant]) -> Vec<Standing> {
+        let places: Vec<Place> = tenants.iter().map(|tenant| tenant.place.clone()).collect();
+        self.hosts.survey(&places).await
+    }
+}

@@ -1,0 +1,149 @@
+//! The leader's loop: what `decide` asks for is done, once, by whoever holds the lease.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use sanderling_claims::Claims;
+use sanderling_core::decide::decide;
+use sanderling_core::{RolloutId, WorkerId};
+use sanderling_store::{Leadership, RolloutRecord, Store, StoreError};
+use tokio_util::sync::CancellationToken;
+
+/// How many active rollouts a leader looks after. Far above what a fleet can have: their tenants are disjoint.
+const MOST_ROLLOUTS: u32 = 1_000;
+/// How often one rollout is decided again within a turn when somebody else changed it meanwhile.
+const MOST_TRIES: u32 = 16;
+
+/// How a coordinator coordinates.
+#[derive(Clone, Debug)]
+pub struct CoordinatorOptions {
+    /// Its name in the store, unique per process.
+    pub id: WorkerId,
+    /// How long leadership holds without renewal.
+    pub lease: Duration,
+    /// Pause between two turns, when no wake-up arrives.
+    pub poll: Duration,
+}
+
+/// A coordinator: any number of them run, one leads.
+pub struct Coordinator {
+    options: CoordinatorOptions,
+    store: Arc<dyn Store>,
+    claims: Arc<dyn Claims>,
+}
+
+impl Coordinator {
+    /// A coordinator over a store and claims.
+    pub fn new(
+        options: CoordinatorOptions,
+        store: Arc<dyn Store>,
+        claims: Arc<dyn Claims>,
+    ) -> Self {
+        Self {
+            options,
+            store,
+            claims,
+        }
+    }
+
+    /// Leads whenever it can, until `drain` is cancelled; then gives leadership up. Errors are logged and waited out.
+    pub async fn run(self, drain: CancellationToken) {
+        let mut leading: Option<Leadership> = None;
+        while !drain.is_cancelled() {
+            let mut pause = self.options.poll.min(self.options.lease / 3);
+            match self.store.lead(&self.options.id, self.options.lease).await {
+                Ok(Some(leadership)) => {
+                    if leading.is_none() {
+                        tracing::info!(epoch = leadership.epoch, "leading");
+                    }
+                    match self.turn(&leadership).await {
+                        Ok(wake_in) => pause = pause.min(wake_in),
+                        Err(StoreError::Stale(reason)) => {
+                            tracing::info!(reason, "another coordinator leads now")
+                        }
+                        Err(error) => {
+                            tracing::warn!(%error, "could not look after the rollouts; trying again")
+                        }
+                    }
+                    leading = Some(leadership);
+                }
+                Ok(None) => {
+                    if leading.take().is_some() {
+                        tracing::info!("another coordinator leads now");
+                    }
+                }
+                Err(error) => tracing::warn!(%error, "leadership not renewed; trying again"),
+            }
+            tokio::select! {
+                () = self.claims.wait(pause) => {}
+                () = drain.cancelled() => {}
+            }
+        }
+        if let Some(leadership) = leading
+            && let Err(error) = self.store.resign(&leadership).await
+        {
+            tracing::debug!(%error, "leadership not given up; it ends with its lease");
+        }
+    }
+
+    /// Looks after every active rollout once. Returns how soon it wants to look again.
+    async fn turn(&self, leadership: &Leadership) -> Result<Duration, StoreError> {
+        let mut wake_in = Duration::MAX;
+        let mut acted = false;
+        for record in self.store.rollouts(true, MOST_ROLLOUTS).await? {
+            let (did, soon) = self.look_after(leadership, record).await?;
+            acted |= did;
+            wake_in = wake_in.min(soon);
+        }
+        if acted && let Err(error) = self.claims.wake().await {
+            tracing::debug!(%error, "wake-up not sent; workers poll");
+        }
+        Ok(wake_in)
+    }
+
+    async fn look_after(
+        &self,
+        leadership: &Leadership,
+        record: RolloutRecord,
+    ) -> Result<(bool, Duration), StoreError> {
+        let id = record.rollout.id.clone();
+        let (mut record, mut acted) = (record, false);
+        for _ in 0..MOST_TRIES {
+            let decision = decide(&record.rollout, record.now);
+            for reason in &decision.reasons {
+                tracing::debug!(rollout = %id, reason, "decided");
+            }
+            let Some(action) = decision.actions.first() else {
+                let wake_in = decision.wake_at.map_or(Duration::MAX, |at| {
+                    Duration::from_millis(at.millis_since(record.now))
+                });
+                return Ok((acted, wake_in));
+            };
+            match self
+                .store
+                .act(leadership, &id, record.rollout.last_seq, action)
+                .await
+            {
+                Ok(()) => {
+                    tracing::info!(rollout = %id, ?action, "done");
+                    acted = true;
+                }
+                Err(StoreError::Conflict(_)) => {}
+                Err(error) => return Err(error),
+            }
+            record = match self.again(&id).await? {
+                Some(record) => record,
+                None => break,
+            };
+        }
+        Ok((acted, Duration::ZERO))
+    }
+
+    async fn again(&self, id: &RolloutId) -> Result<Option<RolloutRecord>, StoreError> {
+        Ok(self
+            .store
+            .rollout(id)
+            .await?
+            .filter(|record| record.rollout.state.is_active()))
+    }
+}

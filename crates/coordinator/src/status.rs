@@ -1,0 +1,83 @@
+//! Which versions tenants are at. Reads only.
+
+use sanderling_core::assess::{Assessment, assess};
+use sanderling_core::selector::Selector;
+use sanderling_core::summary::{RolloutSummary, StatusSummary};
+use sanderling_core::{Standing, TenantId};
+use sanderling_store::Store;
+
+use crate::fleet::Fleet;
+use crate::refusal::{LookingError, PlanningError};
+
+/// What `status` shows.
+#[derive(Clone, Debug)]
+pub struct StatusReport {
+    /// The counts.
+    pub summary: StatusSummary,
+    /// Tenants that need somebody's eye, with the reason.
+    pub noteworthy: Vec<(TenantId, String)>,
+}
+
+/// Looks at the selected tenants and, where there is a store, at the active rollouts.
+pub async fn status(
+    fleet: &Fleet,
+    selector: &Selector,
+    store: Option<&dyn Store>,
+) -> Result<StatusReport, LookingError> {
+    let newest = fleet.newest().ok_or(PlanningError::NoMigrations)?;
+    let tenants = fleet.select(selector);
+    if tenants.is_empty() {
+        return Err(PlanningError::NothingSelected {
+            selector: selector.to_string(),
+            tenants: fleet.tenants.len(),
+        }
+        .into());
+    }
+    let metas = fleet.metas();
+    let standings = fleet.survey(&tenants).await;
+    // Whether a tenant is behind does not depend on what a rollout would be allowed to do about it.
+    let assessments: Vec<Assessment> = standings
+        .iter()
+        .map(|standing| assess(&metas, &newest, standing, true, fleet.create_missing))
+        .collect();
+    let rollouts = match store {
+        Some(store) => {
+            let active = store.rollouts(true, 1_000).await?;
+            Some(
+                active
+                    .iter()
+                    .map(|record| RolloutSummary::new(&record.rollout, record.now))
+                    .collect(),
+            )
+        }
+        None => None,
+    };
+    let noteworthy = tenants
+        .iter()
+        .zip(&standings)
+        .zip(&assessments)
+        .filter_map(|((tenant, standing), assessment)| {
+            Some((tenant.id.clone(), remark(standing, assessment)?))
+        })
+        .collect();
+    Ok(StatusReport {
+        summary: StatusSummary::new(standings.iter().zip(&assessments), rollouts),
+        noteworthy,
+    })
+}
+
+fn remark(standing: &Standing, assessment: &Assessment) -> Option<String> {
+    match (standing, assessment) {
+        (_, Assessment::UpToDate | Assessment::Pending { .. } | Assessment::OutOfOrder { .. }) => {
+            None
+        }
+        (Standing::Unreachable(failure), _) => Some(failure.message.clone()),
+        (_, Assessment::Edited { version, .. }) => Some(format!(
+            "version {version} was applied from another text than the bundle has"
+        )),
+        (_, other) => other
+            .left_out()
+            .and_then(|(_, failure)| failure)
+            .map(|failure| failure.message),
+    }
+}
