@@ -19,5 +19,4 @@ mod waves;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use error::SettingsError;
 pub(crate) use model::Settings;

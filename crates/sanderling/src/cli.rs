@@ -1,0 +1,189 @@
+//! What can be typed. Types only; what they do is in `commands`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// Rolls versioned SQL migrations over thousands of tenants, wave by wave, and stops by itself when they start to fail.
+#[derive(Debug, Parser)]
+#[command(
+    name = "sanderling",
+    version,
+    max_term_width = 110,
+    propagate_version = false
+)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Flags that every command takes.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Global {
+    /// The configuration file
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        default_value = "sanderling.toml"
+    )]
+    pub(crate) config: PathBuf,
+    /// Print JSON on stdout
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Say nothing but results and errors
+    #[arg(long, global = true)]
+    pub(crate) quiet: bool,
+    /// No colours and no progress bar
+    #[arg(long, global = true)]
+    pub(crate) no_color: bool,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Take the fleet to a version, wave by wave
+    Up(Up),
+    /// Show what `up` would do; changes nothing
+    Plan(Selection),
+    /// Show which versions tenants are at; changes nothing
+    Status(Status),
+    /// Check ledgers, catalogs and the control store against each other; changes nothing
+    Verify(Verify),
+    /// List, show and steer rollouts
+    #[command(subcommand)]
+    Rollout(Rollout),
+    /// Check settings, servers, rights and claims; take over fences
+    Doctor(Doctor),
+    /// Run a coordinator until stopped; any number may run, one leads
+    Coordinator(Process),
+    /// Run a worker until stopped; any number may run
+    Worker(Process),
+    /// Print a completion script
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+}
+
+/// Which tenants, to which version, how.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Selection {
+    /// The version to go to; the newest of the bundle if absent
+    #[arg(long, value_name = "VERSION")]
+    pub(crate) to: Option<String>,
+    /// Only tenants that match all of these comma-separated terms: id=GLOB, label=value, label!=value, host=NAME
+    #[arg(long, value_name = "SELECTOR")]
+    pub(crate) tenants: Option<String>,
+    /// Waves instead of the configured ones: comma-separated [name=](N | N% | rest) or name:label=value
+    #[arg(long, value_name = "LIST")]
+    pub(crate) waves: Option<String>,
+    /// Failed tenants tolerated in the whole rollout; limits of waves stay
+    #[arg(long, value_name = "N")]
+    pub(crate) max_failures: Option<u32>,
+    /// Tenants in flight at once in the whole rollout
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) concurrency: Option<u32>,
+    /// Also apply versions that are older than the newest one applied
+    #[arg(long)]
+    pub(crate) allow_out_of_order: bool,
+}
+
+/// `sanderling up`
+#[derive(Debug, Args)]
+pub(crate) struct Up {
+    #[command(flatten)]
+    pub(crate) selection: Selection,
+    /// Plan and check only; changes nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Do not ask
+    #[arg(long, short)]
+    pub(crate) yes: bool,
+    /// Coordinate and work inside this process, whatever `claims.url` says
+    #[arg(long)]
+    pub(crate) embedded: bool,
+}
+
+/// `sanderling status`
+#[derive(Debug, Args)]
+pub(crate) struct Status {
+    /// Only tenants that match all of these comma-separated terms
+    #[arg(long, value_name = "SELECTOR")]
+    pub(crate) tenants: Option<String>,
+}
+
+/// `sanderling verify`
+#[derive(Debug, Args)]
+pub(crate) struct Verify {
+    /// Only tenants that match all of these comma-separated terms
+    #[arg(long, value_name = "SELECTOR")]
+    pub(crate) tenants: Option<String>,
+}
+
+/// `sanderling rollout …`
+#[derive(Debug, Subcommand)]
+pub(crate) enum Rollout {
+    /// List active rollouts, or all of them
+    List {
+        /// Ended ones as well
+        #[arg(long)]
+        all: bool,
+    },
+    /// Show one rollout: waves, failures by cause, what to type
+    Show {
+        /// The rollout; the newest one if absent
+        id: Option<String>,
+    },
+    /// Let a halted rollout go on
+    Resume {
+        /// The rollout
+        id: String,
+        /// I have seen what failed
+        #[arg(long)]
+        acknowledge: bool,
+    },
+    /// Try failed targets again, and let the rollout go on
+    Retry {
+        /// The rollout
+        id: String,
+        /// All failed targets
+        #[arg(long, required_unless_present = "class")]
+        failed: bool,
+        /// Only those that failed with this class of error
+        #[arg(long, value_name = "CLASS")]
+        class: Option<String>,
+    },
+    /// End a rollout: what has not begun is cancelled, what is in flight finishes
+    Cancel {
+        /// The rollout
+        id: String,
+        /// Why, for the audit log
+        #[arg(long)]
+        reason: String,
+    },
+}
+
+/// `sanderling doctor`
+#[derive(Debug, Args)]
+pub(crate) struct Doctor {
+    /// Make this control store the owner of a tenant's fence
+    #[arg(long, requires = "tenant", requires = "reason")]
+    pub(crate) take_fence: bool,
+    /// The tenant
+    #[arg(long, value_name = "ID", requires = "take_fence")]
+    pub(crate) tenant: Option<String>,
+    /// Why, for the audit log
+    #[arg(long, requires = "take_fence")]
+    pub(crate) reason: Option<String>,
+}
+
+/// `sanderling coordinator`, `sanderling worker`
+#[derive(Debug, Args)]
+pub(crate) struct Process {
+    /// Write logs as JSON lines
+    #[arg(long)]
+    pub(crate) log_json: bool,
+}

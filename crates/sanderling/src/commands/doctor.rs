@@ -1,0 +1,187 @@
+//! `sanderling doctor`: does everything answer that a rollout needs? And `--take-fence`.
+
+use std::time::Duration;
+
+use anyhow::bail;
+use sanderling_core::{HostName, Standing};
+use sanderling_engine::EngineError;
+use serde::Serialize;
+
+use super::up::actor;
+use crate::cli::Doctor;
+use crate::exit::Exit;
+use crate::render;
+use crate::wiring::Wiring;
+
+/// How long the claims server may take to answer.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// One thing that was looked at.
+#[derive(Debug, Serialize)]
+struct Check {
+    check: String,
+    ok: bool,
+    detail: String,
+}
+
+impl Check {
+    fn new(check: impl Into<String>, result: Result<String, String>) -> Self {
+        let ok = result.is_ok();
+        Self {
+            check: check.into(),
+            ok,
+            detail: result.unwrap_or_else(|problem| problem),
+        }
+    }
+}
+
+/// Looks at everything, or takes a fence over.
+pub(crate) async fn run(wiring: &Wiring, args: &Doctor) -> anyhow::Result<Exit> {
+    if let (true, Some(tenant), Some(reason)) = (args.take_fence, &args.tenant, &args.reason) {
+        return take_fence(wiring, tenant, reason).await;
+    }
+    let mut checks = vec![control(wiring).await, claims(wiring).await];
+    checks.extend(hosts(wiring).await);
+    wiring.printer.json(&checks)?;
+    for check in &checks {
+        wiring.printer.result(&format!(
+            "{:<5} {}: {}",
+            if check.ok { "ok" } else { "FAIL" },
+            check.check,
+            check.detail
+        ));
+    }
+    Ok(if checks.iter().all(|check| check.ok) {
+        Exit::Done
+    } else {
+        Exit::Error
+    })
+}
+
+async fn control(wiring: &Wiring) -> Check {
+    let looked = async {
+        let Some(store) = wiring.store_if_any().await? else {
+            return Ok("not there yet; `sanderling up` makes it".to_owned());
+        };
+        let (active, workers) = (
+            store.rollouts(true, 1_000).await?.len(),
+            store.workers().await?.len(),
+        );
+        anyhow::Ok(format!(
+            "store {}, {active} active rollouts, {workers} live workers",
+            store.id()
+        ))
+    };
+    Check::new(
+        "control store",
+        looked.await.map_err(|error| format!("{error:#}")),
+    )
+}
+
+async fn claims(wiring: &Wiring) -> Check {
+    let looked = async {
+        let url = wiring.settings.claims.url.resolve()?;
+        let pong = sanderling_claims::ping(url.expose(), PATIENCE).await?;
+        anyhow::Ok(format!(
+            "{} answered in {}",
+            pong.server,
+            render::duration(pong.round_trip)
+        ))
+    };
+    Check::new("claims", looked.await.map_err(|error| format!("{error:#}")))
+}
+
+/// The registry as a whole, then each host by its tenants' standings.
+async fn hosts(wiring: &Wiring) -> Vec<Check> {
+    let fleet = match wiring.fleet() {
+        Ok(fleet) => fleet,
+        Err(error) => return vec![Check::new("registry", Err(format!("{error:#}")))],
+    };
+    let found = format!(
+        "{}, newest version {}",
+        render::tenants(fleet.tenants.len() as u64),
+        fleet
+            .newest()
+            .map_or_else(|| "none".into(), |v| v.to_string())
+    );
+    let standings = fleet.survey(&fleet.tenants).await;
+    let mut checks = vec![Check::new("registry", Ok(found))];
+    for host in &wiring.settings.hosts {
+        let of_host = fleet
+            .tenants
+            .iter()
+            .zip(&standings)
+            .filter(|(tenant, _)| tenant.place.host == host.name)
+            .map(|(_, s)| s);
+        checks.push(host_check(&host.name, of_host, fleet.create_missing));
+    }
+    checks
+}
+
+fn host_check<'a>(
+    host: &HostName,
+    standings: impl Iterator<Item = &'a Standing>,
+    create_missing: bool,
+) -> Check {
+    let (mut present, mut missing, mut problem) = (0, 0, None);
+    for standing in standings {
+        match standing {
+            Standing::Present { .. } => present += 1,
+            Standing::Missing => missing += 1,
+            Standing::Unreachable(failure) => problem = Some(render::failure(failure)),
+        }
+    }
+    let found = format!(
+        "{} readable, {missing} not there yet",
+        render::tenants(present)
+    );
+    let result = match problem {
+        Some(problem) => Err(problem),
+        None if missing > 0 && !create_missing => Err(format!(
+            "{found}; create them, or set create_missing = true"
+        )),
+        None => Ok(found),
+    };
+    Check::new(format!("host {host}"), result)
+}
+
+async fn take_fence(wiring: &Wiring, tenant: &str, reason: &str) -> anyhow::Result<Exit> {
+    let fleet = wiring.fleet()?;
+    let Some(tenant) = fleet.tenants.iter().find(|t| t.id.as_str() == tenant) else {
+        bail!(
+            "tenant {tenant} is not in the registry; `--tenant` takes an id as it stands in the tenant files"
+        );
+    };
+    let store = wiring.store().await?;
+    let driver = fleet.hosts.driver(&tenant.place.host)?;
+    let before =
+        driver
+            .take_fence(&tenant.place, store.id())
+            .await
+            .map_err(|EngineError(failure)| {
+                anyhow::anyhow!("tenant {}: {}", tenant.id, failure.message)
+            })?;
+    let from = before
+        .as_ref()
+        .map_or_else(|| "nobody".to_owned(), ToString::to_string);
+    store
+        .note(
+            &actor(),
+            "take_fence",
+            &format!(
+                "tenant {}, from {from} to {}: {reason}",
+                tenant.id,
+                store.id()
+            ),
+        )
+        .await?;
+    wiring
+        .printer
+        .json(&serde_json::json!({ "tenant": tenant.id, "from": before, "to": store.id() }))?;
+    wiring.printer.result(&format!(
+        "the fence of tenant {} is now store {}'s; before it was {from}'s",
+        tenant.id,
+        store.id()
+    ));
+    Ok(Exit::Done)
+}

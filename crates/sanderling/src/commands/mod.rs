@@ -1,0 +1,50 @@
+//! The commands: one file each, `<noun>/<verb>.rs`.
+
+mod completions;
+mod doctor;
+mod plan;
+mod process;
+mod rollout;
+mod selection;
+mod status;
+mod up;
+mod verify;
+
+use sanderling_telemetry::LogFormat;
+
+use crate::cli::{Cli, Command};
+use crate::exit::Exit;
+use crate::printer::Printer;
+use crate::wiring::Wiring;
+
+/// Runs what was typed.
+pub(crate) fn run(cli: Cli, printer: Printer) -> anyhow::Result<Exit> {
+    if let Command::Completions { shell } = cli.command {
+        return Ok(completions::run(shell));
+    }
+    let (format, level) = match &cli.command {
+        Command::Coordinator(process) | Command::Worker(process) if process.log_json => {
+            (LogFormat::Json, "info")
+        }
+        Command::Coordinator(_) | Command::Worker(_) => (LogFormat::Human, "info"),
+        _ => (LogFormat::Human, "error"),
+    };
+    sanderling_telemetry::init(format, level)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    let wiring = Wiring::load(&cli.global, printer)?;
+    runtime.block_on(async {
+        match cli.command {
+            Command::Up(args) => up::run(&wiring, &args).await,
+            Command::Plan(args) => plan::run(&wiring, &args).await,
+            Command::Status(args) => status::run(&wiring, &args).await,
+            Command::Verify(args) => verify::run(&wiring, &args).await,
+            Command::Rollout(args) => rollout::run(&wiring, &args).await,
+            Command::Doctor(args) => doctor::run(&wiring, &args).await,
+            Command::Coordinator(_) => process::coordinator(&wiring).await,
+            Command::Worker(_) => process::worker(&wiring).await,
+            Command::Completions { shell } => Ok(completions::run(shell)),
+        }
+    })
+}

@@ -1,0 +1,35 @@
+//! `sanderling rollout …`
+
+mod list;
+mod show;
+mod verbs;
+
+use sanderling_core::RolloutId;
+use sanderling_store::{RolloutRecord, Store, StoreError};
+
+use crate::cli::Rollout;
+use crate::exit::Exit;
+use crate::wiring::Wiring;
+
+/// Runs one of them.
+pub(crate) async fn run(wiring: &Wiring, args: &Rollout) -> anyhow::Result<Exit> {
+    match args {
+        Rollout::List { all } => list::run(wiring, *all).await,
+        Rollout::Show { id } => show::run(wiring, id.as_deref()).await,
+        Rollout::Resume { id, acknowledge } => verbs::resume(wiring, id, *acknowledge).await,
+        Rollout::Retry { id, class, .. } => verbs::retry(wiring, id, class.as_deref()).await,
+        Rollout::Cancel { id, reason } => verbs::cancel(wiring, id, reason).await,
+    }
+}
+
+/// The rollout of that id.
+async fn find(store: &dyn Store, id: &str) -> Result<RolloutRecord, StoreError> {
+    let id = RolloutId::new(id);
+    store.rollout(&id).await?.ok_or(StoreError::NoRollout(id))
+}
+
+fn no_store(wiring: &Wiring) {
+    wiring
+        .printer
+        .talk("there is no control store yet; `sanderling up` makes it");
+}

@@ -1,0 +1,112 @@
+//! `sanderling rollout resume | retry | cancel`
+
+use anyhow::bail;
+use sanderling_core::ErrorClass;
+use sanderling_store::{Command, CommandReceipt};
+use serde_json::json;
+
+use super::find;
+use crate::commands::up::actor;
+use crate::exit::{Exit, UsageError};
+use crate::render;
+use crate::wiring::Wiring;
+
+/// Lets a halted rollout go on.
+pub(crate) async fn resume(wiring: &Wiring, id: &str, acknowledge: bool) -> anyhow::Result<Exit> {
+    let receipt = perform(wiring, id, "resume", &Command::Resume { acknowledge }).await?;
+    say(
+        wiring,
+        &receipt,
+        &format!("rollout {id} runs again"),
+        &format!("rollout {id} was running already"),
+    );
+    wiring.printer.talk("`sanderling up` follows it");
+    Ok(Exit::Done)
+}
+
+/// Tries failed targets again.
+pub(crate) async fn retry(wiring: &Wiring, id: &str, class: Option<&str>) -> anyhow::Result<Exit> {
+    let class = class.map(parse_class).transpose()?;
+    let receipt = perform(wiring, id, "retry", &Command::Retry { class }).await?;
+    let done = format!(
+        "{} of rollout {id} will be tried again",
+        render::tenants(receipt.targets)
+    );
+    say(
+        wiring,
+        &receipt,
+        &done,
+        &format!("rollout {id} has no such failed tenants"),
+    );
+    wiring.printer.talk("`sanderling up` follows it");
+    Ok(Exit::Done)
+}
+
+/// Ends a rollout.
+pub(crate) async fn cancel(wiring: &Wiring, id: &str, reason: &str) -> anyhow::Result<Exit> {
+    if reason.trim().is_empty() {
+        return Err(UsageError("--reason must say why; the audit log keeps it".into()).into());
+    }
+    let receipt = perform(
+        wiring,
+        id,
+        "cancel",
+        &Command::Cancel {
+            reason: reason.into(),
+        },
+    )
+    .await?;
+    let done = format!(
+        "rollout {id} is cancelled; {} had not begun; migrated ones stay as they are",
+        render::tenants(receipt.targets)
+    );
+    say(
+        wiring,
+        &receipt,
+        &done,
+        &format!("rollout {id} was cancelled already"),
+    );
+    Ok(Exit::Done)
+}
+
+async fn perform(
+    wiring: &Wiring,
+    id: &str,
+    verb: &str,
+    command: &Command,
+) -> anyhow::Result<CommandReceipt> {
+    let Some(store) = wiring.store_if_any().await? else {
+        bail!("there is no control store, so there is no rollout {id}");
+    };
+    // A store that was opened for looking may refuse to write.
+    drop(store);
+    let store = wiring.store().await?;
+    let record = find(&*store, id).await?;
+    let receipt = store.command(&record.rollout.id, command, &actor()).await?;
+    if let Ok(claims) = wiring.claims()
+        && let Err(error) = claims.wake().await
+    {
+        tracing::debug!(%error, "wake-up not sent; workers poll");
+    }
+    wiring.printer.json(&json!({ "rollout": id, "verb": verb, "changed": receipt.changed, "targets": receipt.targets }))?;
+    Ok(receipt)
+}
+
+fn say(wiring: &Wiring, receipt: &CommandReceipt, done: &str, before: &str) {
+    wiring
+        .printer
+        .result(if receipt.changed { done } else { before });
+}
+
+fn parse_class(name: &str) -> Result<ErrorClass, UsageError> {
+    ErrorClass::ALL
+        .into_iter()
+        .find(|class| class.as_str() == name)
+        .ok_or_else(|| {
+            let known: Vec<_> = ErrorClass::ALL.iter().map(|class| class.as_str()).collect();
+            UsageError(format!(
+                "--class {name}: there is no such class of errors; there are {}",
+                known.join(", ")
+            ))
+        })
+}

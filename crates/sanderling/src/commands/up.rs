@@ -1,0 +1,266 @@
+//! `sanderling up`: plan, submit or join, follow; coordinate and work as well where this process is the whole fleet's.
+
+use std::io::{BufRead, IsTerminal, Write};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+use sanderling_claims::Claims;
+use sanderling_coordinator::{Fleet, Planned};
+use sanderling_core::{RolloutId, RolloutState};
+use sanderling_store::{RolloutRecord, Store, StoreError, Submission};
+use tokio_util::sync::CancellationToken;
+
+use super::{plan, process, selection};
+use crate::cli::Up;
+use crate::exit::{Exit, UsageError};
+use crate::follow::Follower;
+use crate::render;
+use crate::signals::Signals;
+use crate::wiring::Wiring;
+
+/// How long `up` waits for a live worker of the cluster.
+const WORKER_WAIT: Duration = Duration::from_secs(30);
+
+/// Takes the fleet to a version.
+pub(crate) async fn run(wiring: &Wiring, args: &Up) -> anyhow::Result<Exit> {
+    let fleet = wiring.fleet()?;
+    let request = selection::request(wiring, &args.selection)?;
+    let existing = wiring.store_if_any().await?;
+    let planned = selection::plan(&fleet, &request, existing.as_deref()).await?;
+    for sentence in &planned.left_behind {
+        wiring.printer.warn(sentence);
+    }
+    if args.dry_run {
+        plan::show(wiring, &planned)?;
+        wiring.printer.talk("dry run: nothing was changed");
+        return Ok(Exit::Done);
+    }
+    if planned.plan.targets.is_empty()
+        && active_alike(existing.as_deref(), &planned).await?.is_none()
+    {
+        return plan::nothing_to_do(wiring, &planned);
+    }
+    let embedded = args.embedded || wiring.claims_in_memory();
+    if !embedded {
+        confirm(wiring, args, &planned)?;
+    }
+    let signals = Signals::listen(
+        wiring.printer,
+        "interrupted: finishing the migrations at hand; once more ends at once",
+    )?;
+    let (store, claims) = (wiring.store().await?, wiring.claims()?);
+    if !embedded {
+        wait_for_worker(wiring, &*store).await?;
+    }
+    let (record, joined) = submit(wiring, &*store, &fleet, planned).await?;
+    if record.rollout.state == RolloutState::Halted {
+        // Only a person lets it go on: another `up` says why it stands still and what to type.
+        return finish(wiring, &record);
+    }
+    if let Err(error) = claims.wake().await {
+        tracing::debug!(%error, "wake-up not sent; workers poll");
+    }
+    let drain = signals.drain().child_token();
+    let hands = if embedded {
+        Some(Hands::start(wiring, &store, &claims, joined, &drain).await?)
+    } else {
+        None
+    };
+    let follower = Follower {
+        store: store.clone(),
+        printer: wiring.printer,
+        rollout: record.rollout.id.clone(),
+        pause: wiring.follow_pause(),
+        after_seq: if joined { record.rollout.last_seq } else { 0 },
+    };
+    let followed = follower.follow(signals.drain()).await;
+    drain.cancel();
+    if let Some(hands) = hands {
+        hands.end().await;
+    }
+    match signals.exit() {
+        Some(exit) => {
+            let id = &record.rollout.id;
+            wiring.printer.talk(&format!(
+                "rollout {id} is not finished; `sanderling up` goes on with it"
+            ));
+            let last = store.rollout(id).await?.unwrap_or(record);
+            plan::summary(wiring, &last)?;
+            Ok(exit)
+        }
+        None => finish(wiring, &followed?),
+    }
+}
+
+fn finish(wiring: &Wiring, record: &RolloutRecord) -> anyhow::Result<Exit> {
+    wiring.printer.result(&render::ending(&record.rollout));
+    plan::summary(wiring, record)?;
+    Ok(Exit::of(record.rollout.state))
+}
+
+/// The active rollout of the same bundle and target, if there is one: its last targets may just be on their way.
+async fn active_alike(
+    store: Option<&dyn Store>,
+    planned: &Planned,
+) -> Result<Option<RolloutId>, StoreError> {
+    let Some(store) = store else { return Ok(None) };
+    let active = store.rollouts(true, 100).await?;
+    let alike = active.into_iter().find(|r| {
+        r.rollout.bundle == planned.plan.bundle && r.rollout.target == planned.plan.target
+    });
+    Ok(alike.map(|record| record.rollout.id))
+}
+
+async fn submit(
+    wiring: &Wiring,
+    store: &dyn Store,
+    fleet: &Fleet,
+    planned: Planned,
+) -> anyhow::Result<(RolloutRecord, bool)> {
+    if planned.plan.targets.is_empty()
+        && let Some(id) = active_alike(Some(store), &planned).await?
+    {
+        return Ok((read(store, &id).await?, true));
+    }
+    store.put_bundle(&fleet.migrations.bundle).await?;
+    let submission = Submission {
+        id: RolloutId::new(uuid::Uuid::now_v7().to_string()),
+        plan: planned.plan,
+        actor: actor(),
+    };
+    let submitted = store.submit(&submission).await.map_err(|error| match &error {
+        StoreError::Overlap { rollout, .. } => {
+            let advice = format!("follow it with `sanderling rollout show {rollout}`, or end it with `sanderling rollout cancel {rollout} --reason \"…\"`");
+            anyhow::Error::from(error).context(advice)
+        }
+        _ => error.into(),
+    })?;
+    let id = &submitted.rollout;
+    wiring.printer.talk(&if submitted.joined {
+        format!("joined rollout {id}")
+    } else {
+        format!("rollout {id}")
+    });
+    if !submitted.left_for_next.is_empty() {
+        let names: Vec<_> = submitted
+            .left_for_next
+            .iter()
+            .take(10)
+            .map(|t| t.as_str())
+            .collect();
+        wiring.printer.warn(&format!(
+            "{} not in this rollout, because they came after it began: {}; run `sanderling up` again when it has ended",
+            render::tenants(submitted.left_for_next.len() as u64),
+            names.join(", ")
+        ));
+    }
+    Ok((read(store, id).await?, submitted.joined))
+}
+
+async fn read(store: &dyn Store, id: &RolloutId) -> anyhow::Result<RolloutRecord> {
+    Ok(store
+        .rollout(id)
+        .await?
+        .ok_or_else(|| StoreError::NoRollout(id.clone()))?)
+}
+
+/// Asks on a terminal; elsewhere `--yes` must have been given.
+fn confirm(wiring: &Wiring, args: &Up, planned: &Planned) -> anyhow::Result<()> {
+    if args.yes {
+        return Ok(());
+    }
+    if !std::io::stdin().is_terminal() {
+        return Err(UsageError(
+            "there is no terminal to ask on; add --yes to start without asking".into(),
+        )
+        .into());
+    }
+    wiring.printer.talk(&plan::text(planned));
+    let mut stderr = std::io::stderr();
+    write!(stderr, "Start? [y/N] ")?;
+    stderr.flush()?;
+    let mut answer = String::new();
+    std::io::stdin()
+        .lock()
+        .read_line(&mut answer)
+        .context("reading the answer")?;
+    if !matches!(answer.trim(), "y" | "Y" | "yes") {
+        bail!("not started");
+    }
+    Ok(())
+}
+
+async fn wait_for_worker(wiring: &Wiring, store: &dyn Store) -> anyhow::Result<()> {
+    let since = Instant::now();
+    let mut said = false;
+    while store.workers().await?.is_empty() {
+        if since.elapsed() > WORKER_WAIT {
+            bail!(
+                "no worker is alive: start some with `sanderling worker` (and a `sanderling coordinator`), \
+                 or let this process do the work with `sanderling up --embedded`; nothing was started"
+            );
+        }
+        if !said {
+            wiring.printer.talk("waiting for a live worker");
+            said = true;
+        }
+        tokio::time::sleep(wiring.settings.control.poll.min(Duration::from_secs(1))).await;
+    }
+    Ok(())
+}
+
+/// A coordinator and a worker inside this process.
+struct Hands(tokio::task::JoinHandle<()>);
+
+impl Hands {
+    /// Starts them at once for a rollout of our own. Where one was joined, another process may be at work on it:
+    /// then they stand by and start only when no live worker is left.
+    async fn start(
+        wiring: &Wiring,
+        store: &Arc<dyn Store>,
+        claims: &Arc<dyn Claims>,
+        joined: bool,
+        drain: &CancellationToken,
+    ) -> anyhow::Result<Self> {
+        let stand_by = joined && !store.workers().await?.is_empty();
+        if stand_by {
+            wiring.printer.talk("another process is at work on it; this one follows, and takes over if that one stops");
+        }
+        let coordinator = process::new_coordinator(wiring, store.clone(), claims.clone());
+        let worker = process::new_worker(wiring, store.clone(), claims.clone())?;
+        let (store, drain, poll) = (store.clone(), drain.clone(), wiring.settings.control.poll);
+        Ok(Self(tokio::spawn(async move {
+            while stand_by && !drain.is_cancelled() && !nobody_works(&*store).await {
+                tokio::select! {
+                    () = tokio::time::sleep(poll) => {}
+                    () = drain.cancelled() => {}
+                }
+            }
+            tokio::join!(coordinator.run(drain.clone()), worker.run(drain));
+        })))
+    }
+
+    /// Waits until they have drained.
+    async fn end(self) {
+        if let Err(error) = self.0.await {
+            tracing::error!(%error, "the coordinator or worker of this process failed");
+        }
+    }
+}
+
+async fn nobody_works(store: &dyn Store) -> bool {
+    store
+        .workers()
+        .await
+        .is_ok_and(|workers| workers.is_empty())
+}
+
+/// Who types: for the audit log.
+pub(crate) fn actor() -> String {
+    let user = std::env::var("USER")
+        .or_else(|_| std::env::var("LOGNAME"))
+        .unwrap_or_else(|_| "unknown".into());
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    format!("{user}@{}", host.trim())
+}

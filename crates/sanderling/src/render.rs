@@ -1,0 +1,163 @@
+//! Values as text for a person.
+
+use std::time::Duration;
+
+use sanderling_core::rollout::{CauseGroup, Halt};
+use sanderling_core::{Failure, Micros, Outcome, Rollout, RolloutState};
+
+/// `1 tenant`, `8,000 tenants`.
+pub(crate) fn tenants(n: u64) -> String {
+    format!("{} tenant{}", number(n), if n == 1 { "" } else { "s" })
+}
+
+/// `8,000`.
+pub(crate) fn number(n: u64) -> String {
+    let digits = n.to_string();
+    let mut out = String::new();
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+/// `320 ms`, `12 s`, `4m 05s`, `2h 10m`.
+pub(crate) fn duration(duration: Duration) -> String {
+    let secs = duration.as_secs();
+    match secs {
+        0 => format!("{} ms", duration.as_millis()),
+        1..=119 => format!("{secs} s"),
+        120..=7_199 => format!("{}m {:02}s", secs / 60, secs % 60),
+        _ => format!("{}h {:02}m", secs / 3_600, secs % 3_600 / 60),
+    }
+}
+
+/// RFC 3339, UTC.
+pub(crate) fn time(at: Micros) -> String {
+    jiff::Timestamp::from_microsecond(at.0)
+        .map_or_else(|_| format!("{} µs", at.0), |t| t.to_string())
+}
+
+/// Where, what and which class: `20260101_x.sql:3:12: column "a" does not exist (migration_sql 42703)`.
+pub(crate) fn failure(failure: &Failure) -> String {
+    let place = failure
+        .location()
+        .map(|l| format!("{l}: "))
+        .unwrap_or_default();
+    format!(
+        "{place}{} ({} {})",
+        failure.message, failure.cause.class, failure.cause.code
+    )
+}
+
+/// One line: rule, numbers, cause.
+pub(crate) fn halt_line(halt: &Halt) -> String {
+    let scope = halt
+        .wave
+        .as_ref()
+        .map_or_else(|| "the rollout".to_owned(), |wave| format!("wave {wave}"));
+    format!(
+        "halted by {}: {} failed in {scope}, {} tolerated; the last one was {} ({})",
+        halt.rule.as_str(),
+        halt.failures,
+        halt.tolerated,
+        halt.tenant,
+        halt.cause
+    )
+}
+
+/// Failures grouped by cause, the commonest first.
+pub(crate) fn causes(rollout: &Rollout) -> String {
+    let mut groups: Vec<&CauseGroup> = rollout.causes.values().collect();
+    groups.sort_by(|a, b| {
+        b.tenants
+            .cmp(&a.tenants)
+            .then_with(|| a.failure.cause.cmp(&b.failure.cause))
+    });
+    let mut out = String::new();
+    for group in groups {
+        let examples: Vec<_> = group.examples.iter().map(|t| t.as_str()).collect();
+        let state = match (group.tenants - group.moved.min(group.tenants), group.moved) {
+            (unchanged, 0) => format!("{unchanged} unchanged"),
+            (0, moved) => format!("{moved} kept earlier versions of this rollout"),
+            (unchanged, moved) => {
+                format!("{unchanged} unchanged, {moved} kept earlier versions of this rollout")
+            }
+        };
+        out.push_str(&format!(
+            "  {}: {}\n    {} ({state})\n",
+            tenants(group.tenants),
+            failure(&group.failure),
+            examples.join(", ")
+        ));
+    }
+    out
+}
+
+/// `312 succeeded, 2 failed`: outcomes that occur, in the order of the summary.
+pub(crate) fn outcomes(rollout: &Rollout) -> String {
+    let counts = rollout.outcomes();
+    let parts: Vec<_> = Outcome::ALL
+        .into_iter()
+        .filter(|o| counts.get(*o) > 0)
+        .map(|o| format!("{} {}", number(counts.get(o)), o.as_str().replace('_', " ")))
+        .collect();
+    if parts.is_empty() {
+        "no tenants".into()
+    } else {
+        parts.join(", ")
+    }
+}
+
+/// The whole end of a rollout, as it stands alone in a log at 3 a.m.
+pub(crate) fn ending(rollout: &Rollout) -> String {
+    let id = &rollout.id;
+    let mut out = format!(
+        "rollout {id}: {} at version {}: {}\n",
+        rollout.state.as_str().replace('_', " "),
+        rollout.target,
+        outcomes(rollout)
+    );
+    if let Some(halt) = &rollout.halt {
+        out.push_str(&format!("{}\n", halt_line(halt)));
+    }
+    if !rollout.causes.is_empty() {
+        out.push_str("failures by cause:\n");
+        out.push_str(&causes(rollout));
+    }
+    match rollout.state {
+        RolloutState::Halted => out.push_str(&format!(
+            "what now:\n  \
+             try the failed tenants again      sanderling rollout retry {id} --failed\n  \
+             go on without them                sanderling rollout resume {id} --acknowledge\n  \
+             give up                           sanderling rollout cancel {id} --reason \"…\"\n"
+        )),
+        RolloutState::CompletedWithFailures => {
+            out.push_str(&format!("what now:\n  try the failed tenants again      sanderling rollout retry {id} --failed\n"));
+        }
+        _ => {}
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_grouped_by_thousands() {
+        assert_eq!(
+            [0, 999, 1_000, 1_234_567].map(number),
+            ["0", "999", "1,000", "1,234,567"]
+        );
+        assert_eq!(tenants(1), "1 tenant");
+    }
+
+    #[test]
+    fn durations_keep_two_units() {
+        let texts = [0.25, 90.0, 245.0, 7_800.0].map(|s| duration(Duration::from_secs_f64(s)));
+        assert_eq!(texts, ["250 ms", "90 s", "4m 05s", "2h 10m"]);
+    }
+}

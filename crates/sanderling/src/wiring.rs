@@ -1,0 +1,165 @@
+//! From settings to things that work: the one place that names both a port and what stands behind it.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sanderling_claims::Claims;
+use sanderling_coordinator::Fleet;
+use sanderling_core::{WorkerId, waves::WaveSpec};
+use sanderling_engine::{HostConfig, Hosts};
+use sanderling_sql::Dialect;
+use sanderling_store::Store;
+
+use crate::cli::Global;
+use crate::exit::UsageError;
+use crate::printer::Printer;
+use crate::settings::Settings;
+
+/// Settings, and what is made of them.
+pub(crate) struct Wiring {
+    pub(crate) settings: Settings,
+    pub(crate) printer: Printer,
+}
+
+impl Wiring {
+    /// Reads the settings.
+    pub(crate) fn load(global: &Global, printer: Printer) -> anyhow::Result<Self> {
+        let settings =
+            Settings::load(&global.config).map_err(|error| UsageError(error.to_string()))?;
+        Ok(Self { settings, printer })
+    }
+
+    /// The opener of tenant connections. Nothing is resolved or opened yet.
+    pub(crate) fn hosts(&self) -> anyhow::Result<Arc<Hosts>> {
+        let configs = self.settings.hosts.iter().map(|host| HostConfig {
+            name: host.name.clone(),
+            url: host.url.reference().clone(),
+            connections: host.connections,
+            base_dir: self.settings.base_dir.clone(),
+        });
+        Ok(Arc::new(Hosts::new(configs.collect())?))
+    }
+
+    /// The registry and the migrations, with the hosts to reach tenants by. What is worth a word is said.
+    pub(crate) fn fleet(&self) -> anyhow::Result<Fleet> {
+        let tenants = sanderling_registry::tenants::load_for(
+            &self.settings.base_dir,
+            &self.settings.tenant_patterns,
+            &self.settings.host_kinds(),
+        )?;
+        let migrations =
+            sanderling_registry::migrations::load(&self.migrations_dir(), &self.dialects())?;
+        for note in tenants.notes.iter().chain(&migrations.notes) {
+            self.printer.warn(note);
+        }
+        Ok(Fleet {
+            name: self.settings.fleet_name.clone(),
+            tenants: tenants.tenants,
+            migrations,
+            hosts: self.hosts()?,
+            create_missing: self.settings.create_missing,
+        })
+    }
+
+    fn migrations_dir(&self) -> std::path::PathBuf {
+        self.settings.base_dir.join(&self.settings.migrations_dir)
+    }
+
+    /// The dialects that this fleet's hosts speak.
+    fn dialects(&self) -> Vec<Dialect> {
+        let speaks = |sqlite: bool| {
+            self.settings
+                .hosts
+                .iter()
+                .any(|host| host.is_sqlite == sqlite)
+        };
+        let mut dialects = Vec::new();
+        if speaks(false) {
+            dialects.push(Dialect::Postgres);
+        }
+        if speaks(true) {
+            dialects.push(Dialect::Sqlite);
+        }
+        dialects
+    }
+
+    /// The control store, created if it is not there.
+    pub(crate) async fn store(&self) -> anyhow::Result<Arc<dyn Store>> {
+        let url = self
+            .settings
+            .control
+            .url
+            .resolve()
+            .map_err(|e| UsageError(e.to_string()))?;
+        Ok(
+            sanderling_store::open(url.expose(), &self.settings.fleet_name, self.base_dir())
+                .await?,
+        )
+    }
+
+    /// The control store if there is one; looking creates nothing.
+    pub(crate) async fn store_if_any(&self) -> anyhow::Result<Option<Arc<dyn Store>>> {
+        let url = self
+            .settings
+            .control
+            .url
+            .resolve()
+            .map_err(|e| UsageError(e.to_string()))?;
+        Ok(sanderling_store::open_existing(
+            url.expose(),
+            &self.settings.fleet_name,
+            self.base_dir(),
+        )
+        .await?)
+    }
+
+    fn base_dir(&self) -> &Path {
+        &self.settings.base_dir
+    }
+
+    /// The claims.
+    pub(crate) fn claims(&self) -> anyhow::Result<Arc<dyn Claims>> {
+        let url = self
+            .settings
+            .claims
+            .url
+            .resolve()
+            .map_err(|e| UsageError(e.to_string()))?;
+        Ok(sanderling_claims::connect(
+            url.expose(),
+            &self.settings.fleet_name,
+            self.settings.claims.ttl,
+        )?)
+    }
+
+    /// Whether claims live in this process only, so that only this process can work.
+    pub(crate) fn claims_in_memory(&self) -> bool {
+        self.settings.claims.url.scheme().as_deref() == Some("memory")
+    }
+
+    /// The configured waves, or the default ones.
+    pub(crate) fn waves(&self) -> Vec<WaveSpec> {
+        self.settings.wave_specs()
+    }
+
+    /// How often a follower looks.
+    pub(crate) fn follow_pause(&self) -> Duration {
+        self.settings.control.poll.min(Duration::from_millis(200))
+    }
+}
+
+/// The name of a process in the store: `<kind>-<host>-<pid>-<random>`.
+pub(crate) fn process_name(kind: &str) -> WorkerId {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let host = match host.trim() {
+        "" => "localhost",
+        name => name,
+    };
+    let random = uuid::Uuid::now_v7().simple().to_string();
+    WorkerId::new(format!(
+        "{kind}-{host}-{}-{}",
+        std::process::id(),
+        &random[random.len() - 8..]
+    ))
+}

@@ -1,0 +1,16 @@
+//! Whole-program tests: the real binary on real PostgreSQL, Redis and SQLite files.
+//!
+//! What a test asserts about tenants it reads by plain SQL (`psql`, `sqlite3`), not through the program under test.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that cannot go on panics with what it saw"
+)]
+
+mod bad_input;
+mod chaos;
+mod cli;
+mod cluster;
+mod fleet;
+mod halt;
+mod verify;
