@@ -72,12 +72,9 @@ fn with_gaps(
 fn reproduces(dialect: Dialect, text: &str, statements: &[Statement]) {
     let mut rest = 0;
     for statement in statements {
-        let at = (rest..=text.len())
-            .find(|at| {
-                text.is_char_boundary(*at)
-                    && position(text, *at) == (statement.line, statement.column)
-            })
-            .unwrap_or_else(|| panic!("{statement:?} lies behind the one before it in {text:?}"));
+        let at = byte(text, statement.line, statement.column);
+        assert_eq!(position(text, at), (statement.line, statement.column));
+        assert!(at >= rest, "{statement:?} lies behind the one before it");
         assert!(text[at..].starts_with(&statement.text), "{statement:?}");
         assert!(
             only_separators(dialect, &text[rest..at]),
@@ -96,6 +93,17 @@ fn reproduces(dialect: Dialect, text: &str, statements: &[Statement]) {
         "{:?} was dropped",
         &text[rest..]
     );
+}
+
+/// The inverse of `position`.
+fn byte(text: &str, line: u32, column: u32) -> usize {
+    let before: usize = text
+        .split_inclusive('\n')
+        .take(line as usize - 1)
+        .map(str::len)
+        .sum();
+    let in_line = text[before..].char_indices().nth(column as usize - 1);
+    before + in_line.map_or(text.len() - before, |(at, _)| at)
 }
 
 /// Blanks, semicolons and comments, by a reading simpler than the lexers'.
