@@ -8,6 +8,7 @@ use sanderling_core::waves::Select;
 use sanderling_core::{ErrorClass, HostName};
 use sanderling_registry::HostKind;
 
+use super::error::SettingsError;
 use super::url::ConfiguredUrl;
 use super::*;
 

@@ -185,3 +185,28 @@ pub(crate) async fn dropped_futures_poison_nothing(backend: Backend) {
     let ended = crate::fleet::outcome_of(&other, &id, 300).await;
     assert_eq!(ended, Outcome::Succeeded, "{}", tenant(300));
 }
+
+/// The server was restarted, or a firewall forgot the connections: the next verb of each kind just works.
+pub(crate) async fn connections_that_died_are_replaced(backend: Backend) {
+    let store = backend.open().await;
+    let id = running(&store, plan(&backend.fleet, &[20])).await;
+    for n in 0..4 {
+        if backend.file().is_none() {
+            let kill = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+                WHERE datname = current_database() AND pid <> pg_backend_pid()";
+            backend.sql(kill).await;
+            let left = "SELECT count(*) FROM pg_stat_activity
+                WHERE datname = current_database() AND pid <> pg_backend_pid()
+                AND application_name = 'sanderling control'";
+            until_async(DEADLINE, "the connections to die", async || {
+                let left = backend.sql(left).await;
+                (left == "0").then_some(()).ok_or(left)
+            })
+            .await;
+        }
+        let grant = start_one(&store, &id, n, LEASE).await;
+        let seen = store.may_continue(&held(&grant)).await.unwrap();
+        assert_eq!(seen, sanderling_store::RenewedClaim::Live);
+        assert_eq!(store.candidates(&[host("eu1")], 9).await.unwrap().len(), 9);
+    }
+}
