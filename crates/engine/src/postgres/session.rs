@@ -159,7 +159,10 @@ impl PostgresSession {
         } else {
             connection.close().await;
         }
-        let failure = error.failure();
+        let mut failure = error.failure();
+        if failure.cause.code == state::TAKEN {
+            failure.cause.code = "ledger_row".into();
+        }
         Attempt::Done(match (part, error.code.as_str()) {
             (Part::Guard, state::BUSY | "55P03") => StepOutcome::Busy,
             (Part::Guard, state::FENCED) => StepOutcome::Fenced(self.who_fences().await),
@@ -365,7 +368,9 @@ fn transaction_ended() -> Failure {
 
 /// What a failure inside the guard means for an operator.
 fn guard_failure(mut failure: Failure) -> Failure {
-    if failure.cause.code == "42P01" {
+    if failure.cause.code == state::MISSING {
+        failure.cause.code = "missing".into();
+    } else if failure.cause.code == "42P01" {
         failure.cause.class = ErrorClass::Precondition;
         failure.message = format!(
             "{}: the ledger or the fence is gone since the plan was made; plan again",

@@ -191,6 +191,8 @@ async fn missing_schema_never_writes_pg_temp() {
     let gone = fleet.place("gone");
     let failure = failed(fleet.apply(&gone, &claim(1), &first()).await);
     assert_eq!(failure.cause.class, ErrorClass::Precondition);
+    // The guard says so before anything of the migration, or the ledger, is looked for.
+    assert_eq!(failure.cause.code, "missing");
     assert!(failure.message.contains("gone"), "{failure:?}");
     let place = fleet.place("warm");
     let temporary =
@@ -331,10 +333,27 @@ async fn a_dropped_step_gives_no_connection_back() {
         StepOutcome::Lost(_)
     ));
     session.close().await;
-    let mut next = fleet.open(&place, &claim(2)).await;
     // Fencing waits for the message or refuses it; either way the ledger then tells what happened.
-    let rows = next.fence().await.unwrap();
-    let outcome = next.step(&slow).await;
+    let rows = until_async(
+        Duration::from_secs(20),
+        "the abandoned message's end",
+        async || {
+            fleet
+                .open(&place, &claim(2))
+                .await
+                .fence()
+                .await
+                .map_err(|refusal| format!("{refusal:?}"))
+        },
+    )
+    .await;
+    let outcome = until_async(Duration::from_secs(20), "its lock", async || {
+        match fleet.open(&place, &claim(2)).await.step(&slow).await {
+            StepOutcome::Busy => Err("busy".to_owned()),
+            outcome => Ok(outcome),
+        }
+    })
+    .await;
     match rows.len() {
         0 => drop(applied(outcome)),
         _ => assert!(
