@@ -210,3 +210,17 @@ pub(crate) async fn connections_that_died_are_replaced(backend: Backend) {
         assert_eq!(store.candidates(&[host("eu1")], 9).await.unwrap().len(), 9);
     }
 }
+
+/// Whoever asked has gone, but the transaction is not torn: it runs to its end.
+pub(crate) async fn a_dropped_verb_comes_to_its_end(backend: Backend) {
+    let store = backend.open().await;
+    let name = worker("gone");
+    let mut beating = store.beat(&name, &[], LEASE);
+    assert!(futures::poll!(beating.as_mut()).is_pending());
+    drop(beating);
+    until_async(DEADLINE, "the dropped beat", async || {
+        let alive = store.workers().await.unwrap();
+        alive.iter().any(|w| w.worker == name).then_some(())
+    })
+    .await;
+}

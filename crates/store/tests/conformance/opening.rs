@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 
 use sanderling_store::StoreError;
-use sanderling_testkit::unique;
+use sanderling_testkit::{unique, until_async};
 
 use crate::backend::Backend;
-use crate::fleet::{LEASE, plan, submission, worker};
+use crate::fleet::{DEADLINE, LEASE, plan, submission, worker};
 
 pub(crate) async fn the_identity_stays(backend: Backend) {
     let first = backend.open().await;
@@ -45,7 +45,18 @@ pub(crate) async fn looking_creates_nothing(backend: Backend) {
     // With the writer still there, and after it has gone.
     look_around(&backend, &submitted.rollout).await;
     drop(store);
+    let alone = until_async(DEADLINE, "the writer to close its files", async || {
+        let left = files(&backend);
+        (left.len() < 2).then_some(()).ok_or(format!("{left:?}"))
+    });
+    alone.await;
+    let before = touched(&backend);
     look_around(&backend, &submitted.rollout).await;
+    assert_eq!(
+        touched(&backend),
+        before,
+        "looking made a file and removed it"
+    );
     let store = backend.open().await;
     store.beat(&worker("w1"), &[], LEASE).await.unwrap();
     look_around(&backend, &submitted.rollout).await;
@@ -63,6 +74,13 @@ async fn look_around(backend: &Backend, id: &sanderling_core::RolloutId) {
     assert!(message.contains("looking only"), "{message}");
     let made: Vec<_> = files(backend).difference(&before).cloned().collect();
     assert!(made.is_empty(), "looking made {made:?}");
+}
+
+/// When an entry of the store's directory was last made or removed.
+fn touched(backend: &Backend) -> Option<std::time::SystemTime> {
+    let file = backend.file()?;
+    let directory = file.parent().unwrap().metadata().unwrap();
+    Some(directory.modified().unwrap())
 }
 
 fn files(backend: &Backend) -> BTreeSet<std::path::PathBuf> {
