@@ -56,8 +56,9 @@ pub trait Store: Send + Sync {
         limit: u32,
     ) -> Result<Vec<TargetRecord>, StoreError>;
 
-    /// The newest target of each tenant over all rollouts in which it succeeded or was up to date: what the store
-    /// believes about tenants, for `verify`. By tenant id, after `after`, at most `limit`.
+    /// The newest target of each tenant, over all rollouts, that says something about it: it was claimed, or was up
+    /// to date when the plan was made. What the store believes about tenants, for `verify`. By tenant id, after
+    /// `after`, at most `limit`.
     async fn believed(
         &self,
         after: Option<&TenantId>,

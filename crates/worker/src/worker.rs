@@ -91,6 +91,10 @@ impl Worker {
                 tracing::error!(%error, "a background task of the worker failed");
             }
         }
+        // A note that has run out at once: nobody should wait for a worker that is gone.
+        if let Err(error) = self.store.beat(&self.options.id, &[], Duration::ZERO).await {
+            tracing::debug!(%error, "farewell not recorded; the heartbeat runs out by itself");
+        }
     }
 
     async fn work(

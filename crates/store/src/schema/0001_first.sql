@@ -69,7 +69,7 @@ CREATE UNIQUE INDEX targets_one_active_rollout ON targets (fleet, tenant) WHERE 
 CREATE UNIQUE INDEX targets_one_claim ON targets (fleet, tenant) WHERE in_flight = 1;
 CREATE INDEX targets_in_flight ON targets (fleet, rollout, lease_until) WHERE in_flight = 1;
 CREATE INDEX targets_to_start ON targets (fleet, rollout, wave, position) WHERE outcome = 'pending' AND in_flight = 0;
-CREATE INDEX targets_believed ON targets (fleet, tenant, number) WHERE outcome IN ('succeeded', 'up_to_date');
+CREATE INDEX targets_believed ON targets (fleet, tenant, number) WHERE epoch > 0 OR outcome = 'up_to_date';
 CREATE TABLE tenants (
     fleet {text} NOT NULL,
     tenant {text} NOT NULL,

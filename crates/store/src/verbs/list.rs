@@ -47,6 +47,9 @@ pub(crate) struct Believed {
     pub(crate) limit: u32,
 }
 
+/// Targets that say something about their tenant: it was claimed, or was found to be there already.
+const SPEAKS: &str = "(t.epoch > 0 OR t.outcome = 'up_to_date')";
+
 #[async_trait]
 impl Verb for Believed {
     type Out = Vec<TargetRecord>;
@@ -54,10 +57,11 @@ impl Verb for Believed {
 
     async fn run(&self, tx: &mut Tx<'_>) -> Result<Vec<TargetRecord>, Fault> {
         let sql = format!(
-            "{SELECT} WHERE t.fleet = $1 AND t.tenant > $2 AND t.outcome IN ('succeeded', 'up_to_date')
+            "{SELECT} WHERE t.fleet = $1 AND t.tenant > $2 AND {SPEAKS}
              AND NOT EXISTS (SELECT 1 FROM targets AS newer WHERE newer.fleet = $1 AND newer.tenant = t.tenant
-                AND newer.number > t.number AND newer.outcome IN ('succeeded', 'up_to_date'))
-             ORDER BY t.tenant LIMIT $3"
+                AND newer.number > t.number AND {})
+             ORDER BY t.tenant LIMIT $3",
+            SPEAKS.replace("t.", "newer.")
         );
         let after = self.after.as_ref().map_or("", TenantId::as_str);
         let args = values![after, i64::from(self.limit)];

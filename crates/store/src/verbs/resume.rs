@@ -1,12 +1,14 @@
 //! `rollout resume`: a person lets a halted rollout go on.
 
 use async_trait::async_trait;
-use sanderling_core::{EventKind, RolloutId, RolloutState};
+use sanderling_core::event::RetriedTargets;
+use sanderling_core::{EventKind, Micros, Outcome, RolloutId, RolloutState};
 
-use crate::link::{Fault, Tx};
+use crate::link::{Fault, Tx, corrupt, values};
 use crate::perform::{Mode, Verb};
 use crate::port::{CommandReceipt, StoreError};
 use crate::rows::rollouts;
+use crate::rows::rollouts::Locked;
 
 /// The arguments of `Command::Resume`.
 pub(crate) struct Resume {
@@ -57,12 +59,47 @@ impl Verb for Resume {
         let now = tx.now().await?;
         let actor = self.actor.clone();
         locked.record(now, EventKind::Resumed { actor })?;
+        let targets = self.go_on_with_partial(tx, &mut locked, now).await?;
         rollouts::save(tx, [&locked]).await?;
         let who = (now, self.actor.as_str(), "resume");
         rollouts::audit(tx, who, &locked, before.as_str(), "").await?;
         Ok(CommandReceipt {
             changed: true,
-            targets: 0,
+            targets,
         })
+    }
+}
+
+/// What a halt stopped between two versions.
+const PARTIAL: &str = "fleet = $1 AND rollout = $2 AND wave IS NOT NULL AND outcome = 'partial'";
+
+impl Resume {
+    /// Targets that the halt stopped between two versions go on; what failed stays failed. Returns how many.
+    async fn go_on_with_partial(
+        &self,
+        tx: &mut Tx<'_>,
+        locked: &mut Locked,
+        now: Micros,
+    ) -> Result<u64, Fault> {
+        let sql = format!(
+            "SELECT wave, COUNT(*) FROM targets WHERE {PARTIAL} GROUP BY wave ORDER BY wave"
+        );
+        let mut targets = Vec::new();
+        for row in tx.rows(&sql, values![&self.id]).await? {
+            targets.push(RetriedTargets {
+                wave: usize::try_from(row.count(0)?).map_err(|_| corrupt("a wave's index"))?,
+                outcome: Outcome::Partial,
+                cause: None,
+                targets: row.count(1)?,
+            });
+        }
+        if targets.is_empty() {
+            return Ok(0);
+        }
+        let sql = format!("UPDATE targets SET outcome = 'pending', not_before = 0 WHERE {PARTIAL}");
+        let resumed = tx.exec(&sql, values![&self.id]).await?;
+        let actor = self.actor.clone();
+        locked.record(now, EventKind::Retried { actor, targets })?;
+        Ok(resumed)
     }
 }

@@ -164,6 +164,30 @@ pub(crate) async fn cancel_from_each_state(backend: Backend) {
     assert_eq!(backend.sql(audited).await, "anna:running:enough");
 }
 
+/// A halt leaves tenants between two versions; to resume is to take those on, and to leave the failed ones.
+pub(crate) async fn resume_goes_on_with_partial_targets(backend: Backend) {
+    let store = backend.open().await;
+    let mut planned = plan(&backend.fleet, &[3]);
+    planned.policy.limits.max_failures = Some(0);
+    let id = running(&store, planned).await;
+    let grants = start(&store, &id, 0..3, LEASE).await;
+    report(&store, &grants[0], ended(Outcome::Failed)).await;
+    report(&store, &grants[1], ended(Outcome::Partial)).await;
+    report(&store, &grants[2], ended(Outcome::Succeeded)).await;
+    assert_eq!(rollout(&store, &id).await.state, RolloutState::Halted);
+    let resume = Command::Resume { acknowledge: true };
+    assert_eq!(
+        store.command(&id, &resume, "anna").await.unwrap(),
+        changed(1)
+    );
+    assert_eq!(outcome_of(&store, &id, 0).await, Outcome::Failed);
+    assert_eq!(outcome_of(&store, &id, 1).await, Outcome::Pending);
+    let grant = start_one(&store, &id, 1, LEASE).await;
+    report(&store, &grant, ended(Outcome::Succeeded)).await;
+    let done = Action::Finish(RolloutState::CompletedWithFailures);
+    act(&store, &id, done).await;
+}
+
 pub(crate) async fn retry_by_class(backend: Backend) {
     let store = backend.open().await;
     let id = running(&store, plan(&backend.fleet, &[4])).await;

@@ -53,7 +53,7 @@ macro_rules! backends {
                 late_and_double_reports_change_nothing, reports_of_several_rollouts, nonsense_is_refused,
             },
             commands::{
-                resume_from_each_state, retry_from_each_state, cancel_from_each_state, retry_by_class,
+                resume_from_each_state, retry_from_each_state, cancel_from_each_state, retry_by_class, resume_goes_on_with_partial_targets,
                 cancelling_drains_what_is_in_flight, a_cancelled_rollout_frees_its_tenants,
                 a_finished_rollout_is_retried_unless_overtaken,
             },

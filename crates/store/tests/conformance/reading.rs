@@ -124,6 +124,7 @@ pub(crate) async fn believed(backend: Backend) {
     let expected = [
         (tenant(0), "3", Outcome::Succeeded),
         (tenant(1), "2", Outcome::Succeeded),
+        (tenant(2), "2", Outcome::Failed),
         (tenant(5), "3", Outcome::UpToDate),
     ];
     assert_eq!(versions, expected);
