@@ -1,8 +1,8 @@
 //! What scripts and people rely on: contracts, looking without writing, joining, completions.
 
-use sanderling_testkit::{Postgres, Redis};
+use sanderling_testkit::{Postgres, Process, Redis};
 
-use crate::fleet::Fleet;
+use crate::fleet::{DEADLINE, Fleet};
 
 #[test]
 fn looking_never_writes() {
@@ -242,6 +242,28 @@ fn a_cancelled_rollout_is_over_and_another_bundle_may_start() {
     assert_eq!(shown["state"], "cancelled", "{shown}");
     let summary = fleet.json(0, &["up"]);
     assert_eq!(summary["succeeded"], 6, "{summary}");
+}
+
+/// As a newcomer types it: no flag, in the directory of the configuration.
+#[test]
+fn relative_paths_start_at_the_configuration_wherever_it_is_named_from() {
+    let fleet = Fleet::embedded().files(2).written();
+    fleet.probe_migrations(1);
+    let dir = fleet.path("");
+    for (arguments, from) in [
+        (vec!["up"], dir.clone()),
+        (
+            vec!["--config", "../sanderling.toml", "plan", "--json"],
+            dir.join("data"),
+        ),
+    ] {
+        let mut command = Process::command(env!("CARGO_BIN_EXE_sanderling"));
+        command.args(&arguments).current_dir(from);
+        let ended = Process::spawn(command).wait_with_deadline(DEADLINE);
+        assert_eq!(ended.code(), Some(0), "{arguments:?}: {}", ended.stderr);
+    }
+    assert!(fleet.path("control.db").exists() && fleet.path("data/file001.db").exists());
+    fleet.assert_exactly_once(1);
 }
 
 #[test]

@@ -1,7 +1,5 @@
 //! Looking at many tenants costs by database, not by tenant.
 
-use std::time::{Duration, Instant};
-
 use sanderling_core::{ErrorClass, Standing};
 use sanderling_testkit::Postgres;
 
@@ -33,13 +31,10 @@ async fn survey_of_500_schemas_is_a_handful() {
     // A thousand tables at a time would hold more locks than a stock server has.
     pg.sql(&url, &sql);
     let places: Vec<_> = (0..520).map(|n| fleet.place(&format!("s{n}"))).collect();
-    let begun = Instant::now();
     let standings = fleet.hosts.survey(&places).await;
-    let took = begun.elapsed();
     let queries = proxy.queries();
     assert!(queries <= 4, "{queries} messages");
     assert_eq!((proxy.connections(), proxy.others()), (1, 0));
-    assert!(took < Duration::from_secs(5), "{took:?}");
     for (n, standing) in standings.iter().enumerate() {
         match standing {
             Standing::Missing => assert!(n >= 500),

@@ -1,6 +1,6 @@
 //! From values to [`Settings`].
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use sanderling_core::HostName;
@@ -41,7 +41,7 @@ impl Settings {
         environment: impl IntoIterator<Item = (String, String)>,
     ) -> Result<Self, SettingsError> {
         let tree = source::read(file, environment)?;
-        let base = file.parent().unwrap_or(Path::new("")).to_owned();
+        let base = base_of(file)?;
         let mut reader = Reader::new(&tree);
         let settings = Self {
             fleet_name: fleet_name(&mut reader),
@@ -102,6 +102,13 @@ fn format(reader: &mut Reader<'_>) {
             "only \"native\" is supported yet (-- +migrate Up and Down); remove it",
         );
     }
+}
+
+/// The file's directory, absolute: what is found there does not depend on where the program stands.
+fn base_of(file: &Path) -> Result<PathBuf, SettingsError> {
+    let file = std::path::absolute(file)
+        .map_err(|error| SettingsError::one(format!("{}: {error}", file.display())))?;
+    Ok(file.parent().unwrap_or(Path::new("/")).to_owned())
 }
 
 fn control(reader: &mut Reader<'_>, base: &Path) -> ControlSettings {

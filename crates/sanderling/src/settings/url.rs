@@ -18,7 +18,6 @@ pub(crate) struct ConfiguredUrl {
 
 impl ConfiguredUrl {
     pub(super) fn new(written: &str, key: String, base: &Path) -> Self {
-        let base = std::path::absolute(base).unwrap_or_else(|_| base.to_owned());
         let reference = Reference::new(match relative(written) {
             // What begins with a reference may turn out to be absolute.
             Some(path) if !path.starts_with('$') => below(&escaped(&base.to_string_lossy()), path),
@@ -27,7 +26,7 @@ impl ConfiguredUrl {
         Self {
             reference,
             key,
-            base,
+            base: base.to_owned(),
         }
     }
 
