@@ -130,12 +130,12 @@ pub(crate) fn ending(rollout: &Rollout) -> String {
     match rollout.state {
         RolloutState::Halted => out.push_str(&format!(
             "what now:\n  \
-             try the failed tenants again      sanderling rollout retry {id} --failed\n  \
-             go on without them                sanderling rollout resume {id} --acknowledge\n  \
-             give up                           sanderling rollout cancel {id} --reason \"…\"\n"
+             mend the tenants, try them again   sanderling rollout retry {id} --failed\n  \
+             go on without them                 sanderling rollout resume {id} --acknowledge\n  \
+             mend the migration, begin anew     sanderling rollout cancel {id} --reason \"…\", then sanderling up\n"
         )),
         RolloutState::CompletedWithFailures => {
-            out.push_str(&format!("what now:\n  try the failed tenants again      sanderling rollout retry {id} --failed\n"));
+            out.push_str(&format!("what now:\n  mend the tenants, try them again   sanderling rollout retry {id} --failed\n"));
         }
         _ => {}
     }
