@@ -8,6 +8,8 @@ use sanderling_core::{Place, Standing, Tenant, Version};
 use sanderling_engine::Hosts;
 use sanderling_registry::migrations::Migrations;
 
+use crate::refusal::PlanningError;
+
 /// A fleet.
 pub struct Fleet {
     /// Its name.
@@ -23,13 +25,21 @@ pub struct Fleet {
 }
 
 impl Fleet {
-    /// The tenants that a selector takes, in the registry's order.
-    pub fn select(&self, selector: &Selector) -> Vec<Tenant> {
-        self.tenants
+    /// The tenants that a selector takes, in the registry's order; an error where it takes nobody.
+    pub(crate) fn select(&self, selector: &Selector) -> Result<Vec<Tenant>, PlanningError> {
+        let taken: Vec<Tenant> = self
+            .tenants
             .iter()
             .filter(|tenant| selector.matches(tenant))
             .cloned()
-            .collect()
+            .collect();
+        if taken.is_empty() {
+            return Err(PlanningError::NothingSelected {
+                selector: selector.to_string(),
+                tenants: self.tenants.len(),
+            });
+        }
+        Ok(taken)
     }
 
     /// What planning needs to know of the migrations, ascending by version.

@@ -69,13 +69,7 @@ pub async fn plan(
 ) -> Result<Planned, PlanningError> {
     let metas = fleet.metas();
     let target = target(fleet, request)?;
-    let tenants = fleet.select(&request.selector);
-    if tenants.is_empty() {
-        return Err(PlanningError::NothingSelected {
-            selector: request.selector.to_string(),
-            tenants: fleet.tenants.len(),
-        });
-    }
+    let tenants = fleet.select(&request.selector)?;
     let standings = fleet.survey(&tenants).await;
     let assessed: Vec<Assessed> = tenants
         .into_iter()

@@ -25,14 +25,7 @@ pub async fn status(
     store: Option<&dyn Store>,
 ) -> Result<StatusReport, LookingError> {
     let newest = fleet.newest().ok_or(PlanningError::NoMigrations)?;
-    let tenants = fleet.select(selector);
-    if tenants.is_empty() {
-        return Err(PlanningError::NothingSelected {
-            selector: selector.to_string(),
-            tenants: fleet.tenants.len(),
-        }
-        .into());
-    }
+    let tenants = fleet.select(selector)?;
     let metas = fleet.metas();
     let standings = fleet.survey(&tenants).await;
     // Whether a tenant is behind does not depend on what a rollout would be allowed to do about it.

@@ -10,7 +10,7 @@ use sanderling_sql::Dialect;
 use sanderling_store::{Store, StoreError, TargetRecord};
 
 use crate::fleet::Fleet;
-use crate::refusal::{LookingError, PlanningError};
+use crate::refusal::LookingError;
 
 /// Targets read from the store at once.
 const PAGE: u32 = 1_000;
@@ -21,14 +21,7 @@ pub async fn verify(
     selector: &Selector,
     store: Option<&dyn Store>,
 ) -> Result<VerifySummary, LookingError> {
-    let tenants = fleet.select(selector);
-    if tenants.is_empty() {
-        return Err(PlanningError::NothingSelected {
-            selector: selector.to_string(),
-            tenants: fleet.tenants.len(),
-        }
-        .into());
-    }
+    let tenants = fleet.select(selector)?;
     let mut beliefs = match store {
         Some(store) => beliefs(store).await?,
         None => BTreeMap::new(),
