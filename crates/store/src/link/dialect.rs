@@ -11,9 +11,11 @@ pub(crate) struct Dialect {
     now: &'static str,
     /// `{lock}`: locks the rows that a SELECT returns.
     lock: &'static str,
-    /// `{lock_targets}`: the same where a SELECT joins `targets` with something that cannot be locked.
+    /// `{lock_targets}` and `{lock_tenants}`: the same where that table is joined with something that cannot be locked.
     lock_targets: &'static str,
-    /// `{each}`: the elements of the JSON array in `$2` as rows with one column `v`.
+    lock_tenants: &'static str,
+    /// `{each}`: the elements of the JSON array in `$2` as rows `(f, v)`: the fleet, and one element. A join asks for
+    /// `fleet = f` and not `$1`, so that without statistics too the few elements lead and the table's index follows.
     each: &'static str,
     /// `{text}`: text that is ordered by its bytes.
     text: &'static str,
@@ -28,7 +30,9 @@ pub(crate) static POSTGRES: Dialect = Dialect {
     now: "CAST(extract(epoch from clock_timestamp()) * 1000000 AS bigint)",
     lock: "FOR UPDATE",
     lock_targets: "FOR UPDATE OF targets",
-    each: "jsonb_array_elements(CAST($2 AS jsonb)) AS j(v)",
+    lock_tenants: "FOR UPDATE OF tenants",
+    // The OFFSET keeps the planner from dissolving the list, after which it would look for `$1` in the table.
+    each: "(SELECT CAST($1 AS text) AS f, e.v FROM jsonb_array_elements(CAST($2 AS jsonb)) AS e(v) OFFSET 0) AS j",
     text: r#"text COLLATE "C""#,
     identity: "bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY",
 };
@@ -40,7 +44,9 @@ pub(crate) static SQLITE: Dialect = Dialect {
     now: "CAST(ROUND(unixepoch('subsec') * 1000) AS INTEGER) * 1000",
     lock: "",
     lock_targets: "",
-    each: "(SELECT value AS v FROM json_each($2)) AS j",
+    lock_tenants: "",
+    // The LIMIT keeps the planner from dissolving the list into a join that parses it once per row of the table.
+    each: "(SELECT $1 AS f, value AS v FROM json_each($2) LIMIT -1) AS j",
     text: "text",
     identity: "integer PRIMARY KEY",
 };
@@ -53,6 +59,7 @@ impl Dialect {
             ("{now}", self.now),
             ("{lock}", self.lock),
             ("{lock_targets}", self.lock_targets),
+            ("{lock_tenants}", self.lock_tenants),
             ("{each}", self.each),
             ("{text}", self.text),
             ("{identity}", self.identity),

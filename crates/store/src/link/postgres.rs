@@ -60,9 +60,14 @@ impl PostgresConnector {
                 // A process that was stopped in the middle of a transaction must not hold a rollout's lock for long.
                 ("idle_in_transaction_session_timeout", "10s"),
                 ("statement_timeout", "60s"),
-                // Joins here are a handful of keys against an index; without statistics the planner would scan.
+                // Every statement is a handful of keys, or a page, against an index. A fresh table has no statistics,
+                // and the planner would rather read all of it; the cost of what is switched off would start the JIT.
                 ("enable_hashjoin", "off"),
                 ("enable_mergejoin", "off"),
+                ("enable_material", "off"),
+                ("enable_bitmapscan", "off"),
+                ("enable_seqscan", "off"),
+                ("jit", "off"),
             ]);
         Ok(Self { options, place })
     }

@@ -27,7 +27,7 @@ pub(crate) async fn add(tx: &mut Tx<'_>, by: &BTreeMap<HostName, i64>) -> Result
         return Ok(());
     }
     let sql = "UPDATE hosts SET in_flight = in_flight + CAST(v ->> 1 AS bigint)
-        FROM {each} WHERE hosts.fleet = $1 AND hosts.host = v ->> 0";
+        FROM {each} WHERE hosts.fleet = f AND hosts.host = v ->> 0";
     let changed = tx.exec(sql, vec![each(&changes)?]).await?;
     if changed != changes.len() as u64 {
         return Err(corrupt("a host of a target in flight has no row"));

@@ -114,7 +114,7 @@ pub(crate) async fn save<'l>(
     tx.exec(sql, vec![each(&events)?]).await?;
     let sql =
         "UPDATE rollouts SET state = v ->> 1, last_seq = CAST(v ->> 2 AS bigint), body = v ->> 3
-        FROM {each} WHERE rollouts.fleet = $1 AND rollouts.id = v ->> 0";
+        FROM {each} WHERE rollouts.fleet = f AND rollouts.id = v ->> 0";
     let saved = tx.exec(sql, vec![each(&states)?]).await?;
     if saved != states.len() as u64 {
         return Err(corrupt(format!(

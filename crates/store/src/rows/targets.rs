@@ -88,7 +88,7 @@ pub(crate) async fn lock(
 ) -> Result<BTreeMap<TargetRef, Target>, Fault> {
     let sql = format!(
         "SELECT {COLUMNS} FROM {{each}} JOIN targets
-         ON targets.fleet = $1 AND targets.rollout = v ->> 0 AND targets.tenant = v ->> 1
+         ON targets.fleet = f AND targets.rollout = v ->> 0 AND targets.tenant = v ->> 1
          ORDER BY targets.rollout, targets.tenant {{lock_targets}}"
     );
     let rows = tx.rows(&sql, vec![each(&pairs(keys))?]).await?;
@@ -165,7 +165,7 @@ pub(crate) async fn claimed<'t>(
     let sql = "UPDATE targets SET in_flight = 1, epoch = CAST(v -> 0 ->> 2 AS bigint), nonce = v -> 1 ->> 0,
         owner = v -> 1 ->> 1, lease_until = CAST(v -> 1 ->> 2 AS bigint), since = CAST(v -> 1 ->> 3 AS bigint),
         takeover = CAST(v -> 2 ->> 0 AS bigint), resolves = CAST(v -> 2 ->> 1 AS bigint)
-        FROM {each} WHERE targets.fleet = $1 AND targets.rollout = v -> 0 ->> 0 AND targets.tenant = v -> 0 ->> 1";
+        FROM {each} WHERE targets.fleet = f AND targets.rollout = v -> 0 ->> 0 AND targets.tenant = v -> 0 ->> 1";
     exactly(tx.exec(sql, vec![each(&rows)?]).await?, rows.len())
 }
 
@@ -192,7 +192,7 @@ pub(crate) async fn ended<'t>(
     let sql = "UPDATE targets SET in_flight = 0, owner = NULL, lease_until = NULL, outcome = v -> 1 ->> 0,
         applied = v -> 1 ->> 1, class = v -> 2 ->> 0, cause = v -> 2 ->> 1, failure = v -> 2 ->> 2,
         attempts = v -> 3 ->> 0, not_before = CAST(v -> 3 ->> 1 AS bigint)
-        FROM {each} WHERE targets.fleet = $1 AND targets.rollout = v -> 0 ->> 0 AND targets.tenant = v -> 0 ->> 1";
+        FROM {each} WHERE targets.fleet = f AND targets.rollout = v -> 0 ->> 0 AND targets.tenant = v -> 0 ->> 1";
     exactly(tx.exec(sql, vec![each(&rows)?]).await?, rows.len())
 }
 

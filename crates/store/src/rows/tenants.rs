@@ -21,8 +21,8 @@ pub(crate) async fn lock(
     tenants: &BTreeSet<&TenantId>,
 ) -> Result<BTreeMap<TenantId, Claims>, Fault> {
     let keys: Vec<_> = tenants.iter().map(|tenant| [tenant]).collect();
-    let sql = "SELECT tenant, epoch, unresolved FROM tenants
-        WHERE fleet = $1 AND tenant IN (SELECT v ->> 0 FROM {each}) ORDER BY tenant {lock}";
+    let sql = "SELECT tenants.tenant, epoch, unresolved FROM {each} JOIN tenants
+        ON tenants.fleet = f AND tenants.tenant = v ->> 0 ORDER BY tenants.tenant {lock_tenants}";
     let rows = tx.rows(sql, vec![each(&keys)?]).await?;
     rows.iter()
         .map(|row| {
@@ -38,7 +38,7 @@ pub(crate) async fn lock(
 /// Writes new epochs of locked tenants; each is a claim of which nothing is proved yet.
 pub(crate) async fn granted(tx: &mut Tx<'_>, epochs: &[(&TenantId, Epoch)]) -> Result<(), Fault> {
     let sql = "UPDATE tenants SET epoch = CAST(v ->> 1 AS bigint), unresolved = 1
-        FROM {each} WHERE tenants.fleet = $1 AND tenants.tenant = v ->> 0";
+        FROM {each} WHERE tenants.fleet = f AND tenants.tenant = v ->> 0";
     tx.exec(sql, vec![each(epochs)?]).await?;
     Ok(())
 }
@@ -48,10 +48,10 @@ pub(crate) async fn resolved(tx: &mut Tx<'_>, tenants: &BTreeSet<TenantId>) -> R
     if tenants.is_empty() {
         return Ok(());
     }
-    let keys: Vec<_> = tenants.iter().map(|tenant| [tenant]).collect();
     // Two rollouts can report on two claims of one tenant, so the order of locking is kept here too.
-    let sql = "UPDATE tenants SET unresolved = 0 WHERE fleet = $1 AND tenant IN (SELECT tenant FROM tenants
-        WHERE fleet = $1 AND tenant IN (SELECT v ->> 0 FROM {each}) ORDER BY tenant {lock})";
+    lock(tx, &tenants.iter().collect()).await?;
+    let keys: Vec<_> = tenants.iter().map(|tenant| [tenant]).collect();
+    let sql = "UPDATE tenants SET unresolved = 0 FROM {each} WHERE tenants.fleet = f AND tenants.tenant = v ->> 0";
     tx.exec(sql, vec![each(&keys)?]).await?;
     Ok(())
 }

@@ -45,7 +45,7 @@ impl Verb for Renew {
         if !kept.is_empty() {
             let now = tx.now().await?;
             let sql = "UPDATE targets SET lease_until = $3 FROM {each}
-                WHERE targets.fleet = $1 AND targets.rollout = v ->> 0 AND targets.tenant = v ->> 1";
+                WHERE targets.fleet = f AND targets.rollout = v ->> 0 AND targets.tenant = v ->> 1";
             let mut args = vec![each(&targets::pairs(&kept))?];
             args.extend(values![until(now, self.lease)]);
             tx.exec(sql, args).await?;
@@ -63,7 +63,7 @@ impl Renew {
     ) -> Result<BTreeMap<TargetRef, (Epoch, RolloutState)>, Fault> {
         let sql = "SELECT targets.rollout, targets.tenant, targets.epoch, rollouts.state
             FROM {each} JOIN targets
-            ON targets.fleet = $1 AND targets.rollout = v ->> 0 AND targets.tenant = v ->> 1
+            ON targets.fleet = f AND targets.rollout = v ->> 0 AND targets.tenant = v ->> 1
             JOIN rollouts ON rollouts.fleet = $1 AND rollouts.id = targets.rollout
             WHERE targets.in_flight = 1 AND targets.owner = $3
             ORDER BY targets.rollout, targets.tenant {lock_targets}";

@@ -181,7 +181,7 @@ async fn busy_elsewhere(
     tx: &mut Tx<'_>,
     keys: &BTreeSet<&TargetRef>,
 ) -> Result<BTreeSet<TenantId>, Fault> {
-    let sql = "SELECT targets.tenant FROM {each} JOIN targets ON targets.fleet = $1 AND targets.tenant = v ->> 1
+    let sql = "SELECT targets.tenant FROM {each} JOIN targets ON targets.fleet = f AND targets.tenant = v ->> 1
         WHERE targets.in_flight = 1 AND targets.rollout <> v ->> 0";
     let rows = tx.rows(sql, vec![each(&targets::pairs(keys))?]).await?;
     rows.iter()

@@ -131,6 +131,8 @@ pub(crate) async fn ten_thousand_targets(backend: Backend) {
     let wanted = submission(plan(&backend.fleet, &[10, 9_990]));
     let began = Instant::now();
     store.submit(&wanted).await.unwrap();
+    let again = submission(wanted.plan.clone());
+    assert!(store.submit(&again).await.unwrap().joined);
     let took = began.elapsed();
     // A second or two on a quiet machine; the bound only tells seconds from minutes.
     assert!(took < Duration::from_secs(30), "{took:?}");
