@@ -1,5 +1,6 @@
 //! Redis as the place of locks and wake-ups.
 
+mod circuit;
 mod commands;
 mod link;
 mod server;

@@ -1,11 +1,12 @@
-//! The connection for commands: bounded in time, replaced after any failure.
+//! The connection for commands: bounded in time, replaced after any failure, unused while the circuit is open.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
-use redis::{FromRedisValue, Pipeline, RedisResult};
+use redis::{FromRedisValue, Pipeline, RedisError, RedisResult};
 
+use super::circuit::{Circuit, Failure};
 use super::server::Server;
 use crate::port::ClaimsError;
 
@@ -14,6 +15,7 @@ pub(super) struct Link {
     server: Server,
     /// A whole call, connection included, ends within this.
     patience: Duration,
+    circuit: Circuit,
     state: Mutex<State>,
 }
 
@@ -22,13 +24,12 @@ struct State {
     connection: Option<ConnectionManager>,
     /// Counts connections, so that the failure of an old one does not cost a newer one.
     generation: u64,
-    /// The last call failed; told once, not once per call.
-    away: bool,
 }
 
 impl Link {
     pub(super) fn new(server: Server, patience: Duration) -> Self {
         Self {
+            circuit: Circuit::new(server.clone(), patience),
             server,
             patience,
             state: Mutex::default(),
@@ -40,22 +41,29 @@ impl Link {
     }
 
     /// Sends a pipeline and reads its answers. Never retries: the caller knows what is still worth doing.
+    ///
+    /// # Errors
+    /// When there is no good answer within the patience; at once while the server is left alone.
     pub(super) async fn send<T: FromRedisValue>(
         &self,
         pipeline: &Pipeline,
     ) -> Result<T, ClaimsError> {
+        self.circuit.check()?;
         let (mut connection, generation) = self.connection().map_err(|e| self.error(e))?;
         let answer =
             tokio::time::timeout(self.patience, pipeline.query_async(&mut connection)).await;
-        let error = match answer {
+        let (failure, error) = match answer {
             Ok(Ok(answers)) => {
-                self.succeeded();
+                self.circuit.succeeded();
                 return Ok(answers);
             }
-            Ok(Err(error)) => self.error(error),
-            Err(_) => self.error(format!("no answer within {:?}", self.patience)),
+            Ok(Err(error)) => (kind(&error), self.error(error)),
+            Err(_) => (
+                Failure::Silent,
+                self.error(format!("no answer within {:?}", self.patience)),
+            ),
         };
-        self.failed(generation, &error);
+        self.failed(generation, failure, &error);
         Err(error)
     }
 
@@ -77,27 +85,31 @@ impl Link {
         Ok((connection, state.generation))
     }
 
-    fn succeeded(&self) {
-        if std::mem::take(&mut self.state().away) {
-            tracing::info!(server = self.server.shown(), "claims server is back");
-        }
-    }
-
     /// A time-out or a refused handshake leaves a connection that stays useless, so a new one is made.
-    fn failed(&self, generation: u64, error: &ClaimsError) {
-        let mut state = self.state();
-        if state.generation == generation {
-            state.connection = None;
-        }
-        if !std::mem::replace(&mut state.away, true) {
-            tracing::warn!(
-                %error,
-                "claims server does not answer: going on without tenant locks, more slowly"
-            );
+    ///
+    /// A failure on a connection that was given up already is no news: the server may be back since.
+    fn failed(&self, generation: u64, failure: Failure, error: &ClaimsError) {
+        let given_up = {
+            let mut state = self.state();
+            let present = state.generation == generation;
+            present && state.connection.take().is_some()
+        };
+        if given_up {
+            self.circuit.failed(failure, error);
         }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn kind(error: &RedisError) -> Failure {
+    if error.is_timeout() {
+        Failure::Silent
+    } else if error.is_io_error() {
+        Failure::Broken
+    } else {
+        Failure::Refused
     }
 }

@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use redis::{Client, ConnectionInfo, IntoConnectionInfo, ProtocolVersion, RedisError};
+use redis::aio::MultiplexedConnection;
+use redis::{Client, ConnectionInfo, IntoConnectionInfo, ProtocolVersion, RedisError, RedisResult};
 
 use crate::connect::Pong;
 use crate::port::ClaimsError;
@@ -70,30 +71,55 @@ impl Server {
 
     /// Asks for the server's name and version over a connection of its own.
     pub(crate) async fn ping(&self, patience: Duration) -> Result<Pong, ClaimsError> {
-        // One bound for the whole, in place of the client's own for its parts.
-        let config = redis::AsyncConnectionConfig::new()
-            .set_connection_timeout(None)
-            .set_response_timeout(None);
         let asked = async {
-            let mut connection = self
-                .client
-                .get_multiplexed_async_connection_with_config(&config)
-                .await?;
+            let mut connection = self.fresh().await?;
             let start = Instant::now();
             let info: String = redis::cmd("INFO")
                 .arg("server")
                 .query_async(&mut connection)
                 .await?;
-            Ok::<_, RedisError>((info, start.elapsed()))
+            Ok((info, start.elapsed()))
         };
-        let (info, round_trip) = tokio::time::timeout(patience, asked)
-            .await
-            .map_err(|_| self.error(format!("no answer within {patience:?}")))?
+        let (info, round_trip) = self
+            .within(patience, asked)
+            .await?
             .map_err(|error| self.error(error))?;
         Ok(Pong {
             server: named(&info),
             round_trip,
         })
+    }
+
+    /// Ok once the server answers anything at all over a connection of its own: what it refuses, it refuses at once.
+    pub(super) async fn probe(&self, patience: Duration) -> Result<(), ClaimsError> {
+        let asked = async {
+            let mut connection = self.fresh().await?;
+            redis::cmd("PING").exec_async(&mut connection).await
+        };
+        match self.within(patience, asked).await? {
+            Err(error) if error.is_io_error() => Err(self.error(error)),
+            Ok(()) | Err(_) => Ok(()),
+        }
+    }
+
+    /// A connection without bounds in time: the caller sets one for the whole, in place of the client's for its parts.
+    async fn fresh(&self) -> RedisResult<MultiplexedConnection> {
+        let config = redis::AsyncConnectionConfig::new()
+            .set_connection_timeout(None)
+            .set_response_timeout(None);
+        self.client
+            .get_multiplexed_async_connection_with_config(&config)
+            .await
+    }
+
+    async fn within<T>(
+        &self,
+        patience: Duration,
+        asked: impl Future<Output = RedisResult<T>>,
+    ) -> Result<RedisResult<T>, ClaimsError> {
+        tokio::time::timeout(patience, asked)
+            .await
+            .map_err(|_| self.error(format!("no answer within {patience:?}")))
     }
 }
 
