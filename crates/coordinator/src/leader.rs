@@ -91,9 +91,18 @@ impl Coordinator {
         let mut wake_in = Duration::MAX;
         let mut acted = false;
         for record in self.store.rollouts(true, MOST_ROLLOUTS).await? {
-            let (did, soon) = self.look_after(leadership, record).await?;
-            acted |= did;
-            wake_in = wake_in.min(soon);
+            let id = record.rollout.id.clone();
+            match self.look_after(leadership, record).await {
+                Ok((did, soon)) => {
+                    acted |= did;
+                    wake_in = wake_in.min(soon);
+                }
+                Err(error @ StoreError::Stale(_)) => return Err(error),
+                // One that errs must not keep the others from being looked after.
+                Err(error) => {
+                    tracing::warn!(rollout = %id, %error, "could not look after this rollout; trying again")
+                }
+            }
         }
         if acted && let Err(error) = self.claims.wake().await {
             tracing::debug!(%error, "wake-up not sent; workers poll");

@@ -103,14 +103,17 @@ pub enum EventKind {
         /// Per wave: how many targets went from this outcome back to pending.
         targets: Vec<RetriedTargets>,
     },
-    /// A person cancelled the rollout; targets not begun are `cancelled`.
+    /// A person cancelled the rollout; targets not begun are `cancelled`, those between two versions `partial`.
     Cancelled {
         /// Who.
         actor: String,
         /// Why.
         reason: String,
-        /// Per wave: how many pending targets were cancelled.
+        /// Per wave: how many pending targets that had not begun were cancelled.
         targets: Vec<(usize, u64)>,
+        /// Per wave: how many pending targets had applied a version before, and so are partial.
+        #[serde(default)]
+        partial: Vec<(usize, u64)>,
     },
     /// Every target has ended; the leader closed the rollout.
     Finished {

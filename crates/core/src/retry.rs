@@ -9,14 +9,16 @@ use crate::policy::Backoff;
 ///
 /// A class that is absent is never retried: the same text would fail again (`migration_sql`, `precondition`,
 /// `permission`), or nobody knows what happened (`internal`). `resource` and `timeout` have one attempt: a full disk
-/// and a slow statement do not pass within a backoff, but an operator may raise the number.
+/// and a slow statement do not pass within a backoff, but an operator may raise the number. `worker_lost` counts the
+/// workers that died with the tenant in hand.
 pub fn defaults() -> BTreeMap<ErrorClass, Backoff> {
     [
         (ErrorClass::LockTimeout, 5, 250, 15_000),
         (ErrorClass::Deadlock, 5, 100, 5_000),
-        (ErrorClass::Connection, 8, 250, 30_000),
+        (ErrorClass::Connection, 8, 500, 30_000),
         (ErrorClass::Resource, 1, 1_000, 60_000),
         (ErrorClass::Timeout, 1, 1_000, 60_000),
+        (ErrorClass::WorkerLost, 4, 1_000, 60_000),
     ]
     .into_iter()
     .map(|(class, attempts, base_ms, max_ms)| {
@@ -82,7 +84,7 @@ mod tests {
             [Some(250), Some(500), Some(1000), Some(2000), None]
         );
         assert_eq!(ceilings[5..], [None, None, None]);
-        assert_eq!(delay(&policy, ErrorClass::Connection, 6, 1.0), Some(16_000));
+        assert_eq!(delay(&policy, ErrorClass::Connection, 6, 1.0), Some(30_000));
     }
 
     #[test]

@@ -168,8 +168,8 @@ impl Rollout {
         }
     }
 
-    /// What a target becomes whose claim is released now: pending, or cancelled where the rollout is (nothing would
-    /// ever start it again). The store writes the same to its target.
+    /// What a target that has applied nothing becomes when its claim is released now: pending, or cancelled where the
+    /// rollout is (nothing would ever start it again). The store writes the same to its target.
     pub fn outcome_of_release(&self) -> Outcome {
         if self.state == RolloutState::Cancelled {
             Outcome::Cancelled

@@ -1,6 +1,6 @@
 //! From free slots to granted claims: candidates from the store, locks, starts from the store.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -48,24 +48,48 @@ impl Claimer {
                 .or_default()
                 .push(candidate);
         }
-        for candidates in by_rollout.into_values() {
-            let mut rest = candidates.as_slice();
-            while granted.len() < free && !rest.is_empty() {
-                let (now, later) = rest.split_at(rest.len().min(free - granted.len()));
-                rest = later;
-                let locked = self.lock(now).await;
-                if locked.is_empty() {
-                    continue;
-                }
-                let wanted = locked.len();
-                let started = self.start(locked).await?;
-                let full = started.len() < wanted;
-                granted.extend(started);
-                if full {
-                    // Permits are out, or the rollout stopped: the next candidates would fare no better.
-                    break;
+        for (rollout, candidates) in by_rollout {
+            let missing = free - granted.len();
+            if missing == 0 {
+                break;
+            }
+            match self.claim_in(candidates, missing).await {
+                Ok(claimed) => granted.extend(claimed),
+                // The others must not suffer from one; what was granted is worked off.
+                Err(error) => {
+                    tracing::warn!(%rollout, %error, "no claims in this rollout; asking again")
                 }
             }
+        }
+        Ok(granted)
+    }
+
+    /// Claims up to `free` targets of one rollout. A host where not all were granted is left alone until the next
+    /// call: its budget is spent, and must not hide the hosts behind it.
+    async fn claim_in(
+        &mut self,
+        candidates: Vec<Candidate>,
+        free: usize,
+    ) -> Result<Vec<Claimed>, StoreError> {
+        let mut granted = Vec::new();
+        let mut rest = VecDeque::from(candidates);
+        while granted.len() < free && !rest.is_empty() {
+            let chunk: Vec<_> = rest.drain(..rest.len().min(free - granted.len())).collect();
+            let locked = self.lock(&chunk).await;
+            if locked.is_empty() {
+                continue;
+            }
+            let asked: Vec<_> = locked.iter().map(|(target, _)| target.clone()).collect();
+            let started = self.start(locked).await?;
+            let refused: HashSet<_> = chunk
+                .iter()
+                .filter(|c| {
+                    asked.contains(&c.target) && !started.iter().any(|s| s.grant.target == c.target)
+                })
+                .map(|c| c.host.clone())
+                .collect();
+            rest.retain(|candidate| !refused.contains(&candidate.host));
+            granted.extend(started);
         }
         Ok(granted)
     }
@@ -115,10 +139,11 @@ impl Claimer {
                 nonce: lock.1.clone(),
             })
             .collect();
-        let granted = self
-            .store
-            .start(&self.worker, &wanted, &self.budgets, self.lease)
-            .await;
+        let mut granted = self.ask(&wanted).await;
+        if let Err(StoreError::Unavailable { .. }) = granted {
+            // The answer may have been lost after the claims were granted: the same nonces get them again.
+            granted = self.ask(&wanted).await;
+        }
         let grants = granted.as_deref().unwrap_or_default();
         let (kept, unused): (Vec<_>, Vec<_>) = locked
             .into_iter()
@@ -137,6 +162,12 @@ impl Claimer {
                     .map(|lock| Claimed { grant, lock })
             })
             .collect())
+    }
+
+    async fn ask(&self, wanted: &[Wanted]) -> Result<Vec<Grant>, StoreError> {
+        self.store
+            .start(&self.worker, wanted, &self.budgets, self.lease)
+            .await
     }
 
     /// Releases locks; a lock that could not be released ends by itself.

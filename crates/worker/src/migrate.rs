@@ -1,7 +1,7 @@
 //! One claimed tenant: open, apply its versions in order, say what became of it.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sanderling_core::policy::Atomic;
 use sanderling_core::{
@@ -57,6 +57,10 @@ pub(crate) struct Job<'a> {
     pub(crate) settled: bool,
     /// Versions that this rollout applied, by evidence.
     pub(crate) applied: Vec<Version>,
+    /// Whether time has passed since the store last said that the rollout runs: it is asked before the next step.
+    pub(crate) waited: bool,
+    /// Since when the job has been waiting for something, for the log.
+    pub(crate) waiting_since: Option<Instant>,
 }
 
 /// Works off a granted claim. `None` where no report may be made.
@@ -89,6 +93,8 @@ impl<'a> Job<'a> {
             spent: false,
             settled: !grant.takeover,
             applied: grant.applied.clone(),
+            waited: false,
+            waiting_since: None,
             grant,
         }
     }
@@ -98,8 +104,10 @@ impl<'a> Job<'a> {
             let rows = self.settle().await?;
             return Ok(self.resolved(&rows));
         }
+        if let Some(failure) = self.lost_too_many_workers() {
+            return Err(self.failed_or_retry(failure).await);
+        }
         let bundle = self.bundle().await?;
-        let mut had_work = false;
         loop {
             let todo: Vec<_> = self
                 .grant
@@ -113,11 +121,8 @@ impl<'a> Job<'a> {
                 Atomic::Tenant => Some(todo.as_slice()).filter(|all| !all.is_empty()),
             };
             let Some(batch) = batch else { break };
-            if had_work {
-                self.may_begin().await?;
-            }
-            had_work = true;
             self.apply(&bundle, batch).await?;
+            self.waited = true;
         }
         Ok(self.ended(self.outcome_when_done(), None))
     }
@@ -149,7 +154,12 @@ impl<'a> Job<'a> {
             };
             steps.push(prepared.step(has_ledger));
         }
+        let mut busy_since = None;
         loop {
+            self.session().await?;
+            if self.waited {
+                self.may_begin().await?;
+            }
             let session = self.session().await?;
             let outcome = match steps.as_slice() {
                 [step] => session.step(step).await,
@@ -170,9 +180,13 @@ impl<'a> Job<'a> {
                     return self.note_rows(&rows, &steps);
                 }
                 StepOutcome::Busy => {
-                    self.pause("another session holds the tenant's lock")
-                        .await?;
-                    continue;
+                    let since = *busy_since.get_or_insert_with(Instant::now);
+                    if since.elapsed() < Duration::from_millis(self.grant.policy.lock_timeout_ms) {
+                        self.pause("another session holds the tenant's lock")
+                            .await?;
+                        continue;
+                    }
+                    busy()
                 }
                 StepOutcome::Fenced(refusal) => {
                     self.refused(refusal).await?;
@@ -193,30 +207,54 @@ impl<'a> Job<'a> {
         }
     }
 
-    /// A transient failure goes back to the store for a later attempt. Any other is reported, but only after the
-    /// fence is committed and the ledger read again: a message of an older claim may have applied it meanwhile.
+    /// A transient failure goes back to the store for a later attempt, any other is reported. Before a failure, and
+    /// before anything at all while an older claim's message may still be on its way, the fence is committed and the
+    /// ledger read again: that message may have applied it meanwhile, or would when nobody looks any more.
     async fn after_failure(&mut self, failure: Failure, steps: &[Step<'_>]) -> Result<(), Stop> {
-        if let Some(retry) = self.retry(&failure) {
-            return Err(Stop::end(retry));
+        let retry = self.retry(&failure);
+        if retry.is_none() || !self.settled {
+            let rows = self.settle().await?;
+            if steps.iter().all(|step| in_effect(&rows, step)) {
+                return self.note_rows(&rows, steps);
+            }
         }
-        let rows = self.settle().await?;
-        if steps.iter().all(|step| in_effect(&rows, step)) {
-            return self.note_rows(&rows, steps);
-        }
-        Err(Stop::end(self.ended(Outcome::Failed, Some(failure))))
+        let end = self
+            .retry(&failure)
+            .unwrap_or_else(|| self.ended(Outcome::Failed, Some(failure)));
+        Err(Stop::end(end))
     }
 
-    /// For failures before any session: reported as they are where nothing can be on its way, else after the fence.
+    /// For failures before any session: said as they are where nothing can be on its way, else after the fence.
     async fn failed_or_retry(&mut self, failure: Failure) -> Stop {
-        if let Some(retry) = self.retry(&failure) {
-            return Stop::end(retry);
-        }
         if !self.settled
-            && let Err(stop) = Box::pin(self.settle()).await
+            && let Err(stop) = self.settle().await
         {
             return stop;
         }
-        Stop::end(self.ended(Outcome::Failed, Some(failure)))
+        Stop::end(
+            self.retry(&failure)
+                .unwrap_or_else(|| self.ended(Outcome::Failed, Some(failure))),
+        )
+    }
+
+    /// A tenant whose workers die one after the other: the migration itself may be what kills them.
+    fn lost_too_many_workers(&self) -> Option<Failure> {
+        let lost = self
+            .grant
+            .attempts
+            .get(&ErrorClass::WorkerLost)
+            .copied()
+            .unwrap_or(0);
+        let most = self
+            .grant
+            .policy
+            .retry
+            .get(&ErrorClass::WorkerLost)?
+            .attempts;
+        let message = format!(
+            "{lost} workers in a row were lost while they had this tenant; look at their logs before it is tried again"
+        );
+        (lost >= most).then(|| Failure::new(ErrorClass::WorkerLost, "worker_lost", message))
     }
 
     /// A report that asks for another attempt, while the class's budget lasts.
@@ -237,15 +275,26 @@ impl<'a> Job<'a> {
         })
     }
 
-    /// Asks the store before every version after the first.
+    /// Asks the store before every version after the first, and after every wait: no body begins in a rollout that
+    /// does not run any more.
     async fn may_begin(&mut self) -> Result<(), Stop> {
         loop {
             if self.context.drain.is_cancelled() {
+                if !self.settled {
+                    self.settle().await?;
+                }
                 return Err(Stop::end(self.released()));
             }
             match self.context.store.may_continue(&self.held).await {
-                Ok(RenewedClaim::Live) => return Ok(()),
-                Ok(RenewedClaim::Stop) => return Err(Stop::end(self.stopped())),
+                Ok(RenewedClaim::Live) => {
+                    self.waited = false;
+                    self.waiting_since = None;
+                    return Ok(());
+                }
+                Ok(RenewedClaim::Stop) => {
+                    let rows = self.settle().await?;
+                    return Err(Stop::end(self.resolved(&rows)));
+                }
                 Ok(RenewedClaim::Stale) | Err(StoreError::Stale(_)) => return Err(Stop::Gone),
                 Err(error) => {
                     tracing::warn!(tenant = %self.held.target.tenant, %error, "waiting for the control store before the next version");
@@ -352,6 +401,12 @@ impl<'a> Job<'a> {
             create_missing: self.grant.policy.create_missing,
         }
     }
+}
+
+/// Somebody else has held the tenant's lock for as long as a lock is waited for.
+fn busy() -> Failure {
+    let message = "another session holds the tenant's lock, or the file is locked; find it with pg_locks or lsof";
+    Failure::new(ErrorClass::LockTimeout, "busy", message)
 }
 
 fn in_effect(rows: &[LedgerRow], step: &Step<'_>) -> bool {

@@ -1,6 +1,6 @@
 //! What must be certain before a claim may end: sessions, new numbers, the fence.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sanderling_core::{Cause, Epoch, ErrorClass, Failure, LedgerRow, Nonce, Outcome};
 use sanderling_engine::{FenceRefusal, Session};
@@ -8,6 +8,10 @@ use sanderling_store::{RenewedClaim, StoreError};
 
 use crate::migrate::{Job, Stop};
 
+/// An opening that took longer is a wait: the rollout may have been halted meanwhile.
+const SLOW_OPEN: Duration = Duration::from_millis(500);
+/// A wait that lasts this long is said, once.
+const LONG_WAIT: Duration = Duration::from_secs(5);
 /// The longest pause between two tries at a tenant that is busy or away.
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
@@ -30,6 +34,7 @@ impl Job<'_> {
     }
 
     async fn open(&mut self) -> Result<Box<dyn Session>, Stop> {
+        let begun = Instant::now();
         loop {
             let opened = match self.context.hosts.driver(&self.grant.place.host) {
                 Ok(driver) => {
@@ -40,8 +45,13 @@ impl Job<'_> {
                 Err(error) => Err(error),
             };
             match opened {
-                Ok(session) => return Ok(session),
-                Err(error) if self.settled => {
+                Ok(session) => {
+                    self.waited |= begun.elapsed() > SLOW_OPEN;
+                    return Ok(session);
+                }
+                // Where there is no place, no message can arrive.
+                Err(error) if self.settled || error.0.cause.code == "missing" => {
+                    self.settled = true;
                     // Nothing was sent and nothing older is on its way: this may be said without the fence.
                     let failure = error.0;
                     let end = self
@@ -152,12 +162,26 @@ impl Job<'_> {
                 Stop::Gone
             });
         }
-        tracing::debug!(tenant = %self.held.target.tenant, why, "waiting");
+        self.say_if_long(why);
+        self.waited = true;
         let pause = LONGEST_PAUSE.mul_f64(rand::random_range(0.1..1.0));
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
             () = self.context.drain.cancelled() => {}
         }
         Ok(())
+    }
+
+    fn say_if_long(&mut self, why: &str) {
+        let waited = self
+            .waiting_since
+            .get_or_insert_with(Instant::now)
+            .elapsed();
+        if waited < LONG_WAIT {
+            tracing::debug!(tenant = %self.held.target.tenant, why, "waiting");
+            return;
+        }
+        tracing::warn!(tenant = %self.held.target.tenant, why, seconds = waited.as_secs(), "still waiting; the target stays in flight and keeps its permits");
+        self.waiting_since = Some(Instant::now());
     }
 }

@@ -197,6 +197,7 @@ fn a_cancelled_rollout_is_final_while_its_claims_drain() {
         actor: "eve".into(),
         reason: "wrong night".into(),
         targets,
+        partial: Vec::new(),
     };
     assert!(rollout.record(Micros(4), cancel(vec![(0, 1)])).is_err());
     rollout

@@ -87,10 +87,8 @@ fn apply(rollout: &mut Rollout, event: &Event) -> Checked {
         EventKind::Resumed { actor: _ } => verbs::resumed(rollout),
         EventKind::Retried { actor: _, targets } => verbs::retried(rollout, targets),
         EventKind::Cancelled {
-            actor: _,
-            reason: _,
-            targets,
-        } => verbs::cancelled(rollout, at, targets),
+            targets, partial, ..
+        } => verbs::cancelled(rollout, at, targets, partial),
         EventKind::Finished { state } => lifecycle::finished(rollout, at, *state),
     }
 }

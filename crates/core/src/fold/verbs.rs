@@ -100,31 +100,44 @@ fn put_back(rollout: &mut Rollout, retried: &RetriedTargets) -> Checked {
 
 /// What has not begun is cancelled; what is in flight drains. The event must name exactly what there is, so that
 /// the store's targets and these counts cannot drift apart.
-pub(super) fn cancelled(rollout: &mut Rollout, at: Micros, targets: &[(usize, u64)]) -> Checked {
+pub(super) fn cancelled(
+    rollout: &mut Rollout,
+    at: Micros,
+    targets: &[(usize, u64)],
+    partial: &[(usize, u64)],
+) -> Checked {
     if !rollout.state.is_active() {
         return Err("it has ended".into());
     }
-    let mut named: BTreeMap<usize, u64> = BTreeMap::new();
-    for &(wave, n) in targets {
-        if wave >= rollout.waves.len() {
-            return Err(format!("there is no wave {wave}"));
-        }
-        *named.entry(wave).or_default() += n;
-    }
+    let (cancelled, partial) = (by_wave(rollout, targets)?, by_wave(rollout, partial)?);
     let mut next = rollout.clone();
     for (index, wave) in next.waves.iter_mut().enumerate() {
-        let (there, said) = (wave.startable(), named.get(&index).copied().unwrap_or(0));
+        let of = |named: &BTreeMap<usize, u64>| named.get(&index).copied().unwrap_or(0);
+        let (there, said) = (wave.startable(), of(&cancelled) + of(&partial));
         if there != said || !wave.counts.remove(Outcome::Pending, said) {
             return Err(format!(
                 "wave {} has {there} targets to cancel, not {said}",
                 wave.name
             ));
         }
-        wave.counts.add(Outcome::Cancelled, said);
+        wave.counts.add(Outcome::Cancelled, of(&cancelled));
+        wave.counts.add(Outcome::Partial, of(&partial));
     }
     next.halt = None;
     next.state = RolloutState::Cancelled;
     next.ended_at = Some(at);
     *rollout = next;
     Ok(())
+}
+
+/// Counts by the index of their wave, each of which there must be.
+fn by_wave(rollout: &Rollout, counts: &[(usize, u64)]) -> Result<BTreeMap<usize, u64>, String> {
+    let mut by_wave = BTreeMap::new();
+    for &(wave, n) in counts {
+        if wave >= rollout.waves.len() {
+            return Err(format!("there is no wave {wave}"));
+        }
+        *by_wave.entry(wave).or_default() += n;
+    }
+    Ok(by_wave)
 }

@@ -268,6 +268,7 @@ impl Driver {
             actor: "eve".into(),
             reason: "test".into(),
             targets: targets.into_iter().collect(),
+            partial: Vec::new(),
         });
     }
 }

@@ -152,19 +152,24 @@ pub(crate) async fn claimed<'t>(
     tx: &mut Tx<'_>,
     targets: impl IntoIterator<Item = &'t Target>,
 ) -> Result<(), Fault> {
-    let rows: Vec<_> = targets
-        .into_iter()
-        .map(|Target { key, claim, .. }| {
-            (
-                (&key.rollout, &key.tenant, claim.epoch),
-                (&claim.nonce, &claim.owner, claim.lease_until, claim.since),
-                (i64::from(claim.takeover), i64::from(claim.resolves)),
-            )
-        })
-        .collect();
+    let mut rows = Vec::new();
+    for Target {
+        key,
+        claim,
+        attempts,
+        ..
+    } in targets
+    {
+        rows.push((
+            (&key.rollout, &key.tenant, claim.epoch),
+            (&claim.nonce, &claim.owner, claim.lease_until, claim.since),
+            (i64::from(claim.takeover), i64::from(claim.resolves)),
+            serde_json::to_string(attempts)?,
+        ));
+    }
     let sql = "UPDATE targets SET in_flight = 1, epoch = CAST(v -> 0 ->> 2 AS bigint), nonce = v -> 1 ->> 0,
         owner = v -> 1 ->> 1, lease_until = CAST(v -> 1 ->> 2 AS bigint), since = CAST(v -> 1 ->> 3 AS bigint),
-        takeover = CAST(v -> 2 ->> 0 AS bigint), resolves = CAST(v -> 2 ->> 1 AS bigint)
+        takeover = CAST(v -> 2 ->> 0 AS bigint), resolves = CAST(v -> 2 ->> 1 AS bigint), attempts = v ->> 3
         FROM {each} WHERE targets.fleet = f AND targets.rollout = v -> 0 ->> 0 AND targets.tenant = v -> 0 ->> 1";
     exactly(tx.exec(sql, vec![each(&rows)?]).await?, rows.len())
 }

@@ -16,6 +16,28 @@ pub(crate) struct Cancel {
     pub(crate) reason: String,
 }
 
+/// Targets that nobody has in hand and that would start later.
+const NOT_BEGUN: &str =
+    "fleet = $1 AND rollout = $2 AND outcome = 'pending' AND in_flight = 0 AND wave IS NOT NULL";
+
+/// How many of them there are in each wave, of those that also meet `condition`.
+async fn not_begun(
+    tx: &mut Tx<'_>,
+    id: &RolloutId,
+    condition: &str,
+) -> Result<Vec<(usize, u64)>, Fault> {
+    let sql = format!(
+        "SELECT wave, COUNT(*) FROM targets WHERE {NOT_BEGUN} AND {condition} GROUP BY wave ORDER BY wave"
+    );
+    let rows = tx.rows(&sql, values![id]).await?;
+    rows.iter()
+        .map(|row| {
+            let wave = usize::try_from(row.count(0)?).map_err(|_| corrupt("a wave's index"))?;
+            Ok((wave, row.count(1)?))
+        })
+        .collect()
+}
+
 #[async_trait]
 impl Verb for Cancel {
     type Out = CommandReceipt;
@@ -34,22 +56,18 @@ impl Verb for Cancel {
             ))
             .into());
         }
-        let sql = "SELECT wave, COUNT(*) FROM targets
-            WHERE fleet = $1 AND rollout = $2 AND outcome = 'pending' AND in_flight = 0 AND wave IS NOT NULL
-            GROUP BY wave ORDER BY wave";
-        let mut targets: Vec<(usize, u64)> = Vec::new();
-        for row in tx.rows(sql, values![id]).await? {
-            let wave = usize::try_from(row.count(0)?).map_err(|_| corrupt("a wave's index"))?;
-            targets.push((wave, row.count(1)?));
-        }
-        let sql = "UPDATE targets SET outcome = 'cancelled'
-            WHERE fleet = $1 AND rollout = $2 AND outcome = 'pending' AND in_flight = 0 AND wave IS NOT NULL";
-        let cancelled = tx.exec(sql, values![id]).await?;
+        let targets = not_begun(tx, id, "applied = '[]'").await?;
+        let partial = not_begun(tx, id, "applied <> '[]'").await?;
+        let sql = format!(
+            "UPDATE targets SET outcome = CASE WHEN applied = '[]' THEN 'cancelled' ELSE 'partial' END WHERE {NOT_BEGUN}"
+        );
+        let cancelled = tx.exec(&sql, values![id]).await?;
         let now = tx.now().await?;
         let kind = EventKind::Cancelled {
             actor: self.actor.clone(),
             reason: self.reason.clone(),
             targets,
+            partial,
         };
         locked.record(now, kind)?;
         rollouts::free_tenants(tx, id).await?;

@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
-use sanderling_core::{ErrorClass, EventKind, HostName, Micros, Outcome, RolloutId};
+use sanderling_core::{
+    ErrorClass, EventKind, HostName, Micros, Outcome, Rollout, RolloutId, RolloutState, Version,
+};
 
 use super::start::until;
 use crate::link::{Fault, Tx, corrupt};
@@ -118,7 +120,7 @@ fn end(
         target.claim.epoch,
     );
     target.claim.in_flight = false;
-    let kind = match result {
+    let kind = match &as_it_stands(&locked.rollout, result) {
         TargetResult::Ended {
             outcome,
             applied,
@@ -164,6 +166,34 @@ fn end(
     } else {
         Receipt::Recorded
     })
+}
+
+/// What a report means now, which may be another thing than when the worker asked: a tenant between two versions goes
+/// on when its rollout runs again, and one that is given back to a cancelled rollout has moved all the same.
+fn as_it_stands(rollout: &Rollout, result: &TargetResult) -> TargetResult {
+    let partial = |applied: &Vec<Version>| TargetResult::Ended {
+        outcome: Outcome::Partial,
+        applied: applied.clone(),
+        failure: None,
+    };
+    match (rollout.state, result) {
+        (
+            RolloutState::Running,
+            TargetResult::Ended {
+                outcome: Outcome::Partial,
+                applied,
+                ..
+            },
+        ) => TargetResult::Released {
+            applied: applied.clone(),
+            fenced: true,
+        },
+        (
+            RolloutState::Cancelled,
+            TargetResult::Retry { applied, .. } | TargetResult::Released { applied, .. },
+        ) if !applied.is_empty() => partial(applied),
+        _ => result.clone(),
+    }
 }
 
 fn released(target: &Target, wave: usize, class: Option<ErrorClass>) -> EventKind {

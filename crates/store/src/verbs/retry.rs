@@ -45,6 +45,7 @@ impl Verb for Retry {
         }
         if !before.is_active() {
             self.own_tenants(tx).await?;
+            self.refuse_moved_on(tx).await?;
         }
         let sql = format!(
             "UPDATE targets SET outcome = 'pending', class = NULL, cause = NULL, failure = NULL,
@@ -91,6 +92,25 @@ impl Retry {
                 })
             })
             .collect()
+    }
+
+    /// A tenant that a later rollout has worked on may be past the versions that failed here.
+    async fn refuse_moved_on(&self, tx: &mut Tx<'_>) -> Result<(), Fault> {
+        let sql = format!(
+            "SELECT tenant, later.rollout FROM (SELECT tenant AS t, number AS n FROM targets WHERE {RETRIED}) AS mine
+             JOIN (SELECT tenant, rollout, number FROM targets WHERE fleet = $1 AND epoch > 0) AS later
+             ON later.tenant = mine.t AND later.number > mine.n ORDER BY tenant LIMIT 1"
+        );
+        if let Some(row) = tx.row(&sql, self.args()).await? {
+            let (tenant, later) = (row.text(0)?, row.text(1)?);
+            return Err(StoreError::Refused(format!(
+                "rollout {} had ended, and rollout {later} has worked on tenant {tenant} since; \
+                 `sanderling up` plans from where tenants are now",
+                self.id
+            ))
+            .into());
+        }
+        Ok(())
     }
 
     /// A rollout that had ended owns its tenants again, unless another one has taken some of them.

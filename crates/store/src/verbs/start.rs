@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use sanderling_core::plan::Plan;
-use sanderling_core::{Epoch, EventKind, HostName, Micros, RolloutId, TenantId, WorkerId};
+use sanderling_core::{
+    Epoch, ErrorClass, EventKind, HostName, Micros, RolloutId, TenantId, WorkerId,
+};
 
 use crate::link::{Fault, Tx, corrupt, each};
 use crate::perform::{Mode, Verb};
@@ -155,7 +157,16 @@ impl Start {
             takeover: before.unresolved,
             resolves: !runs,
         };
-        Target { claim, ..target }
+        let mut attempts = target.attempts;
+        if target.claim.in_flight {
+            // Its worker went silent: too many of them, and the tenant itself is the reason.
+            *attempts.entry(ErrorClass::WorkerLost).or_default() += 1;
+        }
+        Target {
+            claim,
+            attempts,
+            ..target
+        }
     }
 
     fn event(&self, target: &Target, wave: usize, takeover: bool) -> EventKind {

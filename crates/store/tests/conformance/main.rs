@@ -61,7 +61,7 @@ macro_rules! backends {
             reading::{ bundles, files_of_a_version, targets_in_pages, believed, workers_and_events, notes, the_clock_moves },
             concurrency::{
                 sixteen_starters_and_exact_permits, nothing_starts_after_the_halt, dropped_futures_poison_nothing, a_dropped_verb_comes_to_its_end,
-                a_large_rollout_is_as_quick_as_a_small_one,
+                a_large_rollout_moves,
                 connections_that_died_are_replaced,
             },
             random::{ tallies_agree_with_targets },

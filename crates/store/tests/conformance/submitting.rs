@@ -1,6 +1,5 @@
 //! Plans become rollouts, or join the one that is already doing it.
 
-use std::time::{Duration, Instant};
 
 use sanderling_core::plan::LeftOut;
 use sanderling_core::{ErrorClass, EventKind, Outcome, RolloutState, Version};
@@ -129,12 +128,8 @@ pub(crate) async fn a_broken_plan_is_refused(backend: Backend) {
 pub(crate) async fn ten_thousand_targets(backend: Backend) {
     let store = backend.open().await;
     let wanted = submission(plan(&backend.fleet, &[10, 9_990]));
-    let began = Instant::now();
     store.submit(&wanted).await.unwrap();
     let again = submission(wanted.plan.clone());
     assert!(store.submit(&again).await.unwrap().joined);
-    let took = began.elapsed();
-    // A second or two on a quiet machine; the bound only tells seconds from minutes.
-    assert!(took < Duration::from_secs(30), "{took:?}");
     assert_eq!(targets(&store, &wanted.id).await.len(), 10_000);
 }

@@ -1,0 +1,356 @@
+//! A control store, tenants in schemas `t0`, `t1`, …, one migration, and a rollout whose first wave is open.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sanderling_core::halt::Limits as HaltLimits;
+use sanderling_core::plan::{Path as VersionPath, Plan, PlannedTarget, PlannedWave};
+use sanderling_core::policy::{Atomic, Policy};
+use sanderling_core::rollout::Action;
+use sanderling_core::{
+    Bundle, BundleFile, Checksum, ErrorClass, Failure, HostName, Nonce, Place, Rollout, RolloutId,
+    TenantId, Version, WorkerId,
+};
+use sanderling_engine::{Claim, HostConfig, Hosts, Limits, Session, Step};
+use sanderling_secrets::Reference;
+use sanderling_sql::{Dialect, Statement, parse};
+use sanderling_store::{
+    Grant, Held, Report, Store, Submission, TargetFilter, TargetRecord, TargetRef, TargetResult,
+    Wanted,
+};
+use sanderling_testkit::{Postgres, Process, scratch, unique, until};
+use sanderling_worker::{Worker, WorkerOptions};
+use tempfile::TempDir;
+use tokio_util::sync::CancellationToken;
+
+pub(crate) const LEASE: Duration = Duration::from_secs(3);
+/// A lease that has expired when the answer arrives.
+pub(crate) const TINY: Duration = Duration::from_micros(1);
+pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
+
+pub(crate) struct Scene {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) id: RolloutId,
+    fleet: String,
+    url: String,
+    hosts: Arc<Hosts>,
+    version: Version,
+    name: String,
+    checksum: Checksum,
+    statements: Vec<Statement>,
+    _directory: TempDir,
+}
+
+/// A stranger's session. Its server process outlives a killed client, so it is ended by name.
+pub(crate) struct Holder {
+    _process: Process,
+    url: String,
+    name: String,
+}
+
+impl Holder {
+    pub(crate) fn let_go(self) {
+        let sql = format!(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = '{}'",
+            self.name
+        );
+        Postgres::shared().sql(&self.url, &sql);
+    }
+}
+
+/// A worker at work.
+pub(crate) struct AtWork {
+    drain: CancellationToken,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl AtWork {
+    /// Drains it.
+    pub(crate) async fn end(self) {
+        self.drain.cancel();
+        self.task.await.unwrap();
+    }
+}
+
+pub(crate) fn failure() -> Failure {
+    Failure::new(ErrorClass::MigrationSql, "42703", "no such column")
+}
+
+impl Scene {
+    pub(crate) async fn new(tenants: usize, body: &str) -> Self {
+        let (directory, fleet) = (scratch(), unique("w"));
+        let url = Postgres::shared().create_database();
+        let schemas: String = (0..tenants)
+            .map(|n| format!("CREATE SCHEMA t{n}; CREATE TABLE t{n}.probe (version integer);"))
+            .collect();
+        Postgres::shared().sql(&url, &schemas);
+        let text = format!("-- +migrate Up\n{body}\n");
+        let migration = parse("0001_body.sql", &text).unwrap();
+        let bundle = Bundle::new(vec![BundleFile {
+            name: "0001_body.sql".into(),
+            text,
+        }]);
+        let store = sanderling_store::open("sqlite://control.db", &fleet, directory.path())
+            .await
+            .unwrap();
+        store.put_bundle(&bundle).await.unwrap();
+        let plan = plan(&fleet, &bundle, tenants);
+        let id = RolloutId::new(unique("r"));
+        store
+            .submit(&Submission {
+                id: id.clone(),
+                plan,
+                actor: "test".into(),
+            })
+            .await
+            .unwrap();
+        let leader = store
+            .lead(&WorkerId::new("leader"), LEASE)
+            .await
+            .unwrap()
+            .unwrap();
+        store
+            .act(&leader, &id, 1, &Action::OpenWave(0))
+            .await
+            .unwrap();
+        let host = HostConfig {
+            name: HostName::new("pg"),
+            url: Reference::new(url.clone()),
+            connections: 8,
+            base_dir: Path::new("/").to_owned(),
+        };
+        Self {
+            store,
+            id,
+            fleet,
+            url,
+            hosts: Arc::new(Hosts::new(vec![host]).unwrap()),
+            version: Version::new("0001"),
+            name: migration.name.clone(),
+            checksum: Checksum::new(&migration.checksum),
+            statements: migration.statements(Dialect::Postgres).unwrap(),
+            _directory: directory,
+        }
+    }
+
+    /// Starts a real worker that alone serves the host.
+    pub(crate) fn work(&self) -> AtWork {
+        let options = WorkerOptions {
+            id: WorkerId::new("successor"),
+            fleet: self.fleet.clone(),
+            slots: 1,
+            poll: Duration::from_millis(50),
+            lease: LEASE,
+            ttl: LEASE,
+        };
+        let claims = sanderling_claims::connect("memory://", &self.fleet, LEASE).unwrap();
+        let drain = CancellationToken::new();
+        let worker = Worker::new(options, self.store.clone(), claims, self.hosts.clone());
+        AtWork {
+            task: tokio::spawn(worker.run(drain.clone())),
+            drain,
+        }
+    }
+
+    /// A claim by a worker that will never be heard of again.
+    pub(crate) async fn claim(&self, n: usize, lease: Duration) -> Grant {
+        self.start("dead", n, lease).await
+    }
+
+    /// A claim by a worker that lives elsewhere.
+    pub(crate) async fn claim_elsewhere(&self, n: usize) -> Grant {
+        self.start("elsewhere", n, LEASE).await
+    }
+
+    async fn start(&self, worker: &str, n: usize, lease: Duration) -> Grant {
+        let wanted = Wanted {
+            target: self.key(n),
+            nonce: Nonce::new(unique("n")),
+        };
+        let budgets = BTreeMap::from([(HostName::new("pg"), 8)]);
+        self.store
+            .start(&WorkerId::new(worker), &[wanted], &budgets, lease)
+            .await
+            .unwrap()
+            .remove(0)
+    }
+
+    pub(crate) async fn report(&self, grant: &Grant, result: TargetResult) {
+        let held = Held {
+            target: grant.target.clone(),
+            epoch: grant.epoch,
+        };
+        self.store.report(&[Report { held, result }]).await.unwrap();
+    }
+
+    /// A session as the claim's own worker would open it.
+    pub(crate) async fn open(&self, grant: &Grant) -> Box<dyn Session> {
+        let claim = Claim {
+            store: self.store.id().clone(),
+            rollout: self.id.clone(),
+            tenant: grant.target.tenant.clone(),
+            epoch: grant.epoch,
+            nonce: grant.nonce.clone(),
+            worker: WorkerId::new("dead"),
+        };
+        let limits = Limits {
+            lock_timeout_ms: 1_000,
+            statement_timeout_ms: 0,
+            create_missing: false,
+        };
+        self.hosts
+            .driver(&grant.place.host)
+            .unwrap()
+            .open(&grant.place, &claim, &limits)
+            .await
+            .unwrap()
+    }
+
+    /// The migration as the worker sends it.
+    pub(crate) fn real_step(&self) -> Step<'_> {
+        self.step(&self.statements)
+    }
+
+    /// The same version with a body that succeeds and leaves a mark.
+    pub(crate) fn harmless(&self) -> Step<'static> {
+        let statement = Statement {
+            text: "INSERT INTO probe (version) VALUES (1)".into(),
+            line: 1,
+            column: 1,
+        };
+        let statements: &'static [Statement] = Box::leak(Box::new([statement]));
+        let version: &'static Version = Box::leak(Box::new(self.version.clone()));
+        let checksum: &'static Checksum = Box::leak(Box::new(self.checksum.clone()));
+        Step {
+            version,
+            name: "body",
+            checksum,
+            file: "0001_body.sql",
+            statements,
+            lock_timeout_ms: None,
+            statement_timeout_ms: None,
+            has_ledger: false,
+        }
+    }
+
+    fn step<'a>(&'a self, statements: &'a [Statement]) -> Step<'a> {
+        Step {
+            version: &self.version,
+            name: &self.name,
+            checksum: &self.checksum,
+            file: "0001_body.sql",
+            statements,
+            lock_timeout_ms: None,
+            statement_timeout_ms: None,
+            has_ledger: false,
+        }
+    }
+
+    pub(crate) async fn target(&self, n: usize) -> TargetRecord {
+        let all = self
+            .store
+            .targets(&self.id, TargetFilter::All, None, 100)
+            .await
+            .unwrap();
+        all.into_iter().find(|t| t.target == self.key(n)).unwrap()
+    }
+
+    pub(crate) async fn rollout(&self) -> Rollout {
+        self.store.rollout(&self.id).await.unwrap().unwrap().rollout
+    }
+
+    fn key(&self, n: usize) -> TargetRef {
+        TargetRef {
+            rollout: self.id.clone(),
+            tenant: TenantId::new(format!("t{n}")),
+        }
+    }
+
+    /// Plain SQL on the tenants' database.
+    pub(crate) async fn rows(&self, sql: &str) -> String {
+        let (url, sql) = (self.url.clone(), sql.to_owned());
+        let said = tokio::task::spawn_blocking(move || Postgres::shared().sql(&url, &sql))
+            .await
+            .unwrap();
+        said.lines().last().unwrap_or_default().trim().to_owned()
+    }
+
+    /// A stranger's session that holds the fence row of a tenant until it is let go.
+    pub(crate) fn hold_the_fence(&self, n: usize) -> Holder {
+        let fence = format!(
+            "CREATE SCHEMA sanderling; CREATE TABLE sanderling.fence (place text COLLATE \"C\" PRIMARY KEY, store_id text NOT NULL, \
+             epoch bigint NOT NULL, claim text NOT NULL); INSERT INTO sanderling.fence VALUES ('t{n}', '{}', 0, '')",
+            self.store.id()
+        );
+        Postgres::shared().sql(&self.url, &fence);
+        let mut command = Process::command("psql");
+        let hold = format!(
+            "BEGIN; SELECT 'held' FROM sanderling.fence WHERE place = 't{n}' FOR UPDATE; SELECT pg_sleep(600)"
+        );
+        for sql in hold.split("; ") {
+            command.arg("-c").arg(sql);
+        }
+        let name = unique("holder");
+        command.arg("-X").arg(&self.url).env("PGAPPNAME", &name);
+        let holder = Process::spawn(command);
+        until(DEADLINE, "the lock to be held", || {
+            holder.stdout().contains("held").then_some(())
+        });
+        Holder {
+            _process: holder,
+            url: self.url.clone(),
+            name,
+        }
+    }
+}
+
+fn plan(fleet: &str, bundle: &Bundle, tenants: usize) -> Plan {
+    let size = u32::try_from(tenants).unwrap();
+    let target = |n: u32| PlannedTarget {
+        tenant: TenantId::new(format!("t{n}")),
+        place: Place {
+            host: HostName::new("pg"),
+            database: None,
+            schema: Some(format!("t{n}")),
+            file: None,
+        },
+        wave: 0,
+        position: n,
+        path: 0,
+        has_ledger: false,
+        missing: false,
+    };
+    Plan {
+        fleet: fleet.to_owned(),
+        bundle: bundle.hash().clone(),
+        target: Version::new("0001"),
+        policy: Policy {
+            concurrency: size,
+            atomic: Atomic::Version,
+            lock_timeout_ms: 1_000,
+            statement_timeout_ms: 0,
+            create_missing: false,
+            limits: HaltLimits {
+                max_failures: Some(0),
+                ..HaltLimits::default()
+            },
+            retry: sanderling_core::retry::defaults(),
+        },
+        waves: vec![PlannedWave {
+            name: "all".into(),
+            tenants: size,
+            concurrency: None,
+            strict: false,
+            limits: HaltLimits::default(),
+            max_in_flight: size,
+        }],
+        paths: vec![VersionPath {
+            from: None,
+            versions: vec![Version::new("0001")],
+        }],
+        targets: (0..size).map(target).collect(),
+        left_out: Vec::new(),
+    }
+}
