@@ -6,6 +6,7 @@
 
 mod backends;
 mod faults;
+mod frozen;
 mod suite;
 
 use std::time::Duration;
