@@ -68,13 +68,18 @@ pub fn ident(dialect: Dialect, name: &str) -> Result<Quoted, QuoteError> {
     enclose(name, '"')
 }
 
-/// A text value in single quotes. A backslash is itself: right for SQLite, and for PostgreSQL under
-/// `standard_conforming_strings=on`, which every connection of ours sets at start-up.
+/// A text value in single quotes. For PostgreSQL one with a backslash becomes `E'…'` with every backslash doubled, so
+/// that it means the same whatever `standard_conforming_strings` says; for SQLite a backslash is always itself.
+///
+/// What stands directly in front of it must not be part of a name: leave a blank, as `SELECT {literal}`.
 ///
 /// # Errors
 /// Refuses a value with a NUL.
-pub fn literal(_dialect: Dialect, value: &str) -> Result<Quoted, QuoteError> {
-    // The dialect is asked for although the two agree: a third one will not.
+pub fn literal(dialect: Dialect, value: &str) -> Result<Quoted, QuoteError> {
+    if dialect == Dialect::Postgres && value.contains('\\') {
+        let escaped = enclose(&value.replace('\\', r"\\"), '\'')?;
+        return Ok(Quoted(format!("E{escaped}")));
+    }
     enclose(value, '\'')
 }
 
@@ -102,18 +107,24 @@ mod tests {
 
     const DIALECTS: [Dialect; 2] = [Dialect::Postgres, Dialect::Sqlite];
 
-    /// Fails unless `sql` is one token of that kind in which only the doubled quote is special.
+    /// Fails unless `sql` is one token of that kind that reads as `text`: only the doubled quote is special, and in
+    /// `E'…'` the doubled backslash. Nothing else may hold a backslash in PostgreSQL.
     fn stands_for(dialect: Dialect, sql: &str, kind: Kind, text: &str) {
         let lexed = lex(dialect, sql, 0..sql.len());
         assert_eq!(lexed.unclosed, None, "{sql}");
         assert_eq!(lexed.tokens.len(), 1, "{sql}");
         assert_eq!(lexed.tokens[0].kind, kind, "{sql}");
-        let quote = &sql[..1];
-        assert_eq!(
-            sql[1..sql.len() - 1].replace(&quote.repeat(2), quote),
-            text,
-            "{sql}"
-        );
+        let bare = sql.strip_prefix('E').unwrap_or(sql);
+        let quote = &bare[..1];
+        let mut read = bare[1..bare.len() - 1].replace(&quote.repeat(2), quote);
+        if bare.len() < sql.len() {
+            assert_eq!(dialect, Dialect::Postgres, "{sql}");
+            assert!(!read.replace(r"\\", "").contains('\\'), "{sql}");
+            read = read.replace(r"\\", r"\");
+        } else if dialect == Dialect::Postgres && kind == Kind::Literal {
+            assert!(!read.contains('\\'), "a setting decides what it is: {sql}");
+        }
+        assert_eq!(read, text, "{sql}");
     }
 
     #[test]
@@ -154,6 +165,10 @@ mod tests {
         );
         assert_eq!(
             literal(Dialect::Postgres, r"it's\").unwrap().as_str(),
+            r"E'it''s\\'"
+        );
+        assert_eq!(
+            literal(Dialect::Sqlite, r"it's\").unwrap().as_str(),
             r"'it''s\'"
         );
     }
