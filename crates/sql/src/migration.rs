@@ -75,6 +75,8 @@ pub struct Migration {
     pub checksum: String,
     /// What it says about itself.
     pub header: Header,
+    /// Line and column of the value of `requires`; the beginning of the file where there is none.
+    requires_at: (u32, u32),
     text: String,
     readings: [Result<Reading, Vec<Diagnostic>>; 2],
 }
@@ -112,6 +114,10 @@ impl Migration {
             Ok(statements) if statements.is_empty() => None,
             other => Some(other),
         }
+    }
+
+    pub(crate) fn requires_at(&self) -> (u32, u32) {
+        self.requires_at
     }
 
     pub(crate) fn reading(&self, dialect: Dialect) -> Result<&Reading, &[Diagnostic]> {
@@ -187,12 +193,12 @@ pub(crate) fn parse_for(
     let (mut headers, mut problems) = (Vec::new(), Vec::new());
     for (dialect, reading) in asked {
         match reading {
-            Ok(reading) => headers.push(&reading.header),
+            Ok(reading) => headers.push((&reading.header, reading.requires_at)),
             Err(found) => problems.push((dialect, found)),
         }
     }
-    let header = match headers.as_slice() {
-        [one, other] if one != other => {
+    let (header, requires_at) = match headers.as_slice() {
+        [(one, _), (other, _)] if one != other => {
             return Err(vec![
                 source
                     .diagnostic(
@@ -204,7 +210,7 @@ pub(crate) fn parse_for(
                     ),
             ]);
         }
-        [header, ..] => (*header).clone(),
+        [(header, requires_at), ..] => ((*header).clone(), requires_at.unwrap_or(0)),
         [] => return Err(common(&problems)),
     };
     Ok(Migration {
@@ -213,6 +219,7 @@ pub(crate) fn parse_for(
         file: file.to_owned(),
         checksum: checksum(text),
         header,
+        requires_at: source.position(requires_at),
         text: text.to_owned(),
         readings,
     })

@@ -15,6 +15,8 @@ use crate::split;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Reading {
     pub(crate) header: Header,
+    /// Byte of the value of `requires` in the header.
+    pub(crate) requires_at: Option<usize>,
     pub(crate) up: Section,
     pub(crate) down: Option<Section>,
 }
@@ -66,6 +68,13 @@ pub(crate) fn read(source: &Source<'_>, dialect: Dialect) -> Result<Reading, Vec
     reader.finish()
 }
 
+fn unicode_name(character: char) -> &'static str {
+    match character {
+        '\u{feff}' => "byte order mark (U+FEFF)",
+        _ => "vertical tab (U+000B)",
+    }
+}
+
 struct Reader<'s, 'a> {
     source: &'s Source<'a>,
     tokens: &'s [Token],
@@ -87,6 +96,13 @@ struct Reader<'s, 'a> {
 impl Reader<'_, '_> {
     fn token(&mut self, token: Token) {
         let text = self.source.text;
+        if let Some((at, character)) = token.unseen(text) {
+            self.problem(
+                at,
+                format!("an invisible {} outside quotes", unicode_name(character)),
+                "remove it, or write a space: databases disagree on what it separates",
+            );
+        }
         if token.kind == Kind::LineComment {
             let comment = token.text(text);
             let at_line_start = token.start == 0 || text.as_bytes()[token.start - 1] == b'\n';
@@ -231,15 +247,16 @@ impl Reader<'_, '_> {
     fn finish(mut self) -> Result<Reading, Vec<Diagnostic>> {
         self.end_section(self.source.text.len());
         let header = std::mem::take(&mut self.settings).finish();
-        let header = header.unwrap_or_else(|problems| {
+        let (header, requires_at) = header.unwrap_or_else(|problems| {
             self.problems.extend(problems);
-            Header::default()
+            Default::default()
         });
         if let Some(up) = self.up.take() {
             self.check(&header, &up);
             if self.problems.is_empty() {
                 return Ok(Reading {
                     header,
+                    requires_at,
                     up,
                     down: self.down,
                 });

@@ -69,6 +69,7 @@ fn duplicates(migrations: &[Migration]) -> Vec<Diagnostic> {
 }
 
 fn requirements(migration: &Migration, all: &[Migration]) -> Vec<Diagnostic> {
+    let at_requires = |message| Diagnostic::new(&migration.file, migration.requires_at(), message);
     let mut problems = Vec::new();
     for required in &migration.header.requires {
         let known = all
@@ -76,18 +77,14 @@ fn requirements(migration: &Migration, all: &[Migration]) -> Vec<Diagnostic> {
             .any(|other| significant(&other.version) == significant(required));
         if !known {
             problems.push(
-                whole_file(
-                    migration,
-                    format!("it requires version {required}, which no file has"),
-                )
-                .hint("correct `requires` in the header, or add that migration"),
+                at_requires(format!("it requires version {required}, which no file has"))
+                    .hint("correct `requires` in the header, or add that migration"),
             );
         } else if order(required) >= order(&migration.version) {
             problems.push(
-                whole_file(
-                    migration,
-                    format!("it requires version {required}, which does not come before it"),
-                )
+                at_requires(format!(
+                    "it requires version {required}, which does not come before it"
+                ))
                 .hint("a migration can only require lower versions: give it a higher one"),
             );
         }

@@ -10,6 +10,7 @@ use crate::position::Source;
 pub(crate) struct Settings {
     header: Header,
     seen: Vec<&'static str>,
+    requires_at: Option<usize>,
     pending_allow: Option<(usize, String)>,
     problems: Vec<Diagnostic>,
 }
@@ -60,6 +61,8 @@ impl Settings {
             };
             self.problems
                 .push(source.diagnostic(at, refusal.message).hint(refusal.hint));
+        } else if pair.key == "requires" {
+            self.requires_at = Some(pair.value_at);
         }
     }
 
@@ -76,10 +79,10 @@ impl Settings {
         }
     }
 
-    /// The header, or what is wrong with it.
-    pub(crate) fn finish(self) -> Result<Header, Vec<Diagnostic>> {
+    /// The header and the byte of what it requires, or what is wrong with it.
+    pub(crate) fn finish(self) -> Result<(Header, Option<usize>), Vec<Diagnostic>> {
         if self.problems.is_empty() {
-            Ok(self.header)
+            Ok((self.header, self.requires_at))
         } else {
             Err(self.problems)
         }

@@ -58,6 +58,24 @@ impl Token {
         &source[self.start..self.end]
     }
 
+    /// The first character of it outside quotes and comments that looks like nothing and that readers disagree on:
+    /// SQLite skips a byte order mark in front of a word and a vertical tab behind a blank, so that what stands
+    /// behind them is not the word that it seems to be.
+    pub(crate) fn unseen(self, source: &str) -> Option<(usize, char)> {
+        let quoted = [
+            Kind::LineComment,
+            Kind::BlockComment,
+            Kind::QuotedName,
+            Kind::Literal,
+        ];
+        if quoted.contains(&self.kind) {
+            return None;
+        }
+        let mut characters = self.text(source).char_indices();
+        let (offset, character) = characters.find(|(_, c)| ['\u{feff}', '\u{b}'].contains(c))?;
+        Some((self.start + offset, character))
+    }
+
     /// Whether it is this keyword, in any case. A quoted name never is.
     pub(crate) fn is_word(self, source: &str, word: &str) -> bool {
         self.kind == Kind::Word && self.text(source).eq_ignore_ascii_case(word)
@@ -96,6 +114,16 @@ impl Lexed {
     pub(crate) fn significant(&self) -> impl DoubleEndedIterator<Item = Token> + '_ {
         self.tokens.iter().copied().filter(|t| !t.kind.is_trivia())
     }
+}
+
+/// Whether these tokens begin with these keywords; `a|b` accepts either.
+pub(crate) fn begins(text: &str, tokens: &[Token], pattern: &str) -> bool {
+    pattern.split(' ').enumerate().all(|(index, word)| {
+        let mut choices = word.split('|');
+        tokens
+            .get(index)
+            .is_some_and(|token| choices.any(|choice| token.is_word(text, choice)))
+    })
 }
 
 /// Reads `text[range]` as the dialect does; offsets are those of `text`.

@@ -110,7 +110,7 @@ fn byte(text: &str, line: u32, column: u32) -> usize {
 fn only_separators(dialect: Dialect, gap: &str) -> bool {
     let mut rest = gap;
     loop {
-        rest = rest.trim_start_matches([' ', '\n', '\t', ';', '\u{b}', '\u{c}']);
+        rest = rest.trim_start_matches([' ', '\n', '\t', ';', '\u{c}']);
         if let Some(comment) = rest.strip_prefix("--") {
             rest = comment.split_once('\n').map_or("", |(_, after)| after);
         } else if rest.starts_with("/*") {

@@ -49,7 +49,8 @@ fn one_number_in_two_spellings_is_refused_and_names_both() {
 
 #[test]
 fn what_a_migration_requires_has_to_come_before_it() {
-    let with = |requires: &str| format!("-- sanderling: requires={requires}\n{ONE}");
+    let with =
+        |requires: &str| format!("-- why\n-- sanderling: kind=data requires={requires}\n{ONE}");
     let fine = [
         ("1_a.sql".to_owned(), ONE.to_owned()),
         ("2_b.sql".to_owned(), with("01")),
@@ -69,7 +70,7 @@ fn what_a_migration_requires_has_to_come_before_it() {
             &Dialect::ALL,
         ));
         assert!(
-            all.starts_with("2_b.sql:1:1: ") && all.contains(message),
+            all.starts_with("2_b.sql:2:35: ") && all.contains(message),
             "{all}"
         );
     }

@@ -175,6 +175,82 @@ fn frames_are_accepted_and_edges_of_statements() {
     splits(Postgres, &frame(&format!("{odd};")), &[odd]);
 }
 
+/// Beyond what the syntax tree is asked for.
+fn long(statement: &str) -> String {
+    format!("{statement}{}", " + 1".repeat(400))
+}
+
+#[test]
+fn a_frame_hides_nothing_from_whoever_refuses_statements() {
+    let frame =
+        |body: &str| format!("-- +migrate StatementBegin\n{body}\n-- +migrate StatementEnd\n");
+    for (hidden, message) in [
+        ("COMMIT", "COMMIT controls"),
+        ("SET search_path TO a", "SET search_path leaves"),
+        ("SET ROLE a", "SET role changes"),
+    ] {
+        for before in [long("select 1"), "selekt 1".to_owned()] {
+            let body = frame(&format!("{before};\n{hidden};\nselect 2;"));
+            let problems = statements(Postgres, &body).unwrap_err();
+            only(&problems, &format!("4:1: {message}"));
+        }
+    }
+    // Long bodies stay whole: in dollar quotes they are one token, after BEGIN ATOMIC they are counted.
+    let lines = "perform 1; if true then return 1; end if;\n".repeat(300);
+    let atomic = format!("{}; select case 1 when 1 then 2 end; ", long("select 1"));
+    for function in [
+        format!("create function f() returns int language plpgsql as $$ begin {lines} end; $$"),
+        format!("do $body$ begin {lines} end; $body$"),
+        format!("create or replace function f() returns int begin atomic {atomic} end"),
+    ] {
+        splits(Postgres, &frame(&format!("{function};")), &[&function]);
+        splits(Postgres, &format!("{function};"), &[&function]);
+    }
+}
+
+#[test]
+fn semicolons_that_nobody_vouches_for_are_refused() {
+    let long = long("select 1");
+    for body in [
+        format!("select (1; commit; {long});"),
+        format!("create table t (a int; commit; {long});"),
+        format!("create function f(a int default (1; commit; {long})) returns int return 1;"),
+        format!("create schema s create view v as select begin atomic from t; commit; {long} end;"),
+    ] {
+        let problems = statements(Postgres, &body).unwrap_err();
+        let at = body.find(';').unwrap() + 1;
+        only(
+            &problems,
+            &format!("2:{at}: a semicolon inside a statement"),
+        );
+    }
+    // Names that look like the beginning of a body.
+    for create in [
+        "create view function as",
+        "create rule schema as on insert to t do also",
+        "create table procedure as",
+    ] {
+        let body = format!("{create} select begin atomic from t; commit; {long} end;");
+        let problems = statements(Postgres, &body).unwrap_err();
+        let at = body.find("commit").unwrap() + 1;
+        only(&problems, &format!("2:{at}: COMMIT"));
+    }
+    // A name that looks like a CASE does not keep the body open.
+    let body = format!(
+        "create function f() returns int begin atomic {long} case; end; commit; select 1 end;"
+    );
+    let problems = statements(Postgres, &body).unwrap_err();
+    assert!(problems[0].message.starts_with("COMMIT"), "{problems:?}");
+    let rule = format!(
+        "create or replace rule r as on insert to t do also (insert into a values (1); {long})"
+    );
+    splits(
+        Postgres,
+        &format!("{rule}; select 2;"),
+        &[&rule, "select 2"],
+    );
+}
+
 #[test]
 fn statements_know_their_places() {
     let text = up("  select 1; /* é\n */ select\n 'ß',\n x;");
