@@ -21,6 +21,7 @@ pub(super) fn refuse(words: &Words<'_>) -> Option<Refusal> {
         .or_else(|| transaction_control(words))
         .or_else(|| copy(words))
         .or_else(|| session(words))
+        .or_else(|| listen(words))
         .or_else(|| set_config(words))
         .or_else(|| outside_a_transaction(words))
 }
@@ -140,6 +141,21 @@ fn session(words: &Words<'_>) -> Option<Refusal> {
     }
 }
 
+/// LISTEN and what undoes it.
+fn listen(words: &Words<'_>) -> Option<Refusal> {
+    if !words.begins("listen|unlisten") {
+        return None;
+    }
+    refusal(
+        words.at(),
+        format!(
+            "{} subscribes the connection, which later migrations use too",
+            words.word(0).to_uppercase()
+        ),
+        "remove it: the application listens on a connection of its own; NOTIFY is allowed",
+    )
+}
+
 /// Settings that decide how SQL text is read may be stated, as dumps do, but not changed.
 fn text_setting(words: &Words<'_>, name_at: usize, name: &str) -> Option<Refusal> {
     let value_at = name_at + 1 + usize::from(name != "names");
@@ -159,10 +175,13 @@ fn text_setting(words: &Words<'_>, name_at: usize, name: &str) -> Option<Refusal
     )
 }
 
-/// `SELECT set_config('search_path', …)`, the form that dumps contain. A routine may do so when it is called.
+/// `SELECT set_config('search_path', …)`, the form that dumps contain. A routine may do so when it is called; every
+/// other statement, CREATE TABLE … AS and the default of a new column included, would do so now.
 fn set_config(words: &Words<'_>) -> Option<Refusal> {
     const SETTINGS: [&str; 3] = ["search_path", "role", "session_authorization"];
-    if words.begins("create|alter|comment") {
+    if words.begins("create function|procedure")
+        || words.begins("create or replace function|procedure")
+    {
         return None;
     }
     let calls = (0..words.len())

@@ -4,22 +4,28 @@ use crate::lex::Kind;
 
 use super::{Refusal, Words};
 
-/// Pragmas that do nothing, or fail, inside a transaction.
-const PRAGMAS: [&str; 14] = [
-    "auto_vacuum",
-    "data_store_directory",
-    "encoding",
-    "foreign_keys",
-    "journal_mode",
-    "journal_size_limit",
-    "locking_mode",
-    "page_size",
-    "query_only",
-    "read_uncommitted",
-    "synchronous",
-    "temp_store",
-    "temp_store_directory",
-    "wal_checkpoint",
+/// Pragmas that a migration may use: they ask, or what they change belongs to the file and the transaction. Every
+/// other one changes the connection for the versions behind it, weakens a check, or does nothing in a transaction.
+const PRAGMAS: [&str; 18] = [
+    "application_id",
+    "collation_list",
+    "compile_options",
+    "database_list",
+    "defer_foreign_keys",
+    "foreign_key_check",
+    "foreign_key_list",
+    "function_list",
+    "index_info",
+    "index_list",
+    "index_xinfo",
+    "integrity_check",
+    // Stays on the connection, yet tables that others refer to are hard to rebuild without it.
+    "legacy_alter_table",
+    "quick_check",
+    "table_info",
+    "table_list",
+    "table_xinfo",
+    "user_version",
 ];
 
 /// The first reason to refuse a statement.
@@ -101,22 +107,28 @@ fn connection(words: &Words<'_>) -> Option<Refusal> {
     None
 }
 
+/// EXPLAIN does not help: SQLite acts on many pragmas while it compiles them.
 fn pragma(words: &Words<'_>) -> Option<Refusal> {
-    if !words.begins("pragma") {
+    let pragma_at = match (words.begins("explain"), words.begins("explain query plan")) {
+        (_, true) => 3,
+        (true, _) => 1,
+        _ => 0,
+    };
+    if !words.is(pragma_at, "pragma") {
         return None;
     }
-    let name_at = 1 + 2 * usize::from(words.text(2) == ".");
-    let name = words.value(name_at);
-    if !PRAGMAS.contains(&name.as_str()) {
+    let schema = words.text(pragma_at + 2) == ".";
+    let name = words.value(pragma_at + 1 + 2 * usize::from(schema));
+    if PRAGMAS.contains(&name.as_str()) {
         return None;
     }
     refusal(
         words.at(),
-        format!("PRAGMA {name} does nothing useful inside a transaction"),
+        format!("PRAGMA {name} is not for migrations"),
         if name == "foreign_keys" {
-            "remove it; `PRAGMA defer_foreign_keys = on` works inside a transaction"
+            "remove it, nothing needs to be switched: foreign keys are off while a migration runs, and all of them are checked before COMMIT"
         } else {
-            "remove it: such settings belong to the host, not to a migration"
+            "remove it: it would change the connection for later migrations, weaken its checks, or do nothing; allowed are those that only read, and user_version, application_id, defer_foreign_keys, legacy_alter_table"
         },
     )
 }

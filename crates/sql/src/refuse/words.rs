@@ -1,6 +1,6 @@
 //! A statement as words to match against.
 
-use crate::lex::{Kind, Token};
+use crate::lex::{Kind, Token, begins};
 use crate::split::Piece;
 
 /// The tokens of one statement.
@@ -47,18 +47,14 @@ impl<'a> Words<'a> {
 
     /// Whether the statement begins with these keywords; `a|b` accepts either.
     pub(super) fn begins(&self, pattern: &str) -> bool {
-        pattern
-            .split(' ')
-            .enumerate()
-            .all(|(index, word)| self.is(index, word))
+        begins(self.text, self.tokens, pattern)
     }
 
     /// Whether a token is this keyword; `a|b` accepts either.
     pub(super) fn is(&self, index: usize, word: &str) -> bool {
-        self.tokens.get(index).is_some_and(|token| {
-            word.split('|')
-                .any(|choice| token.is_word(self.text, choice))
-        })
+        self.tokens
+            .get(index..)
+            .is_some_and(|rest| begins(self.text, rest, word))
     }
 
     /// Index of the first such keyword outside parentheses, from `from` on.

@@ -223,18 +223,6 @@ fn sqlite_statements_about_the_connection() {
     for (statement, message) in [
         ("ATTACH 'a' AS b", "ATTACH reaches for another file"),
         ("DETACH DATABASE b", "DETACH reaches for another file"),
-        (
-            "PRAGMA foreign_keys = ON",
-            "PRAGMA foreign_keys does nothing useful",
-        ),
-        (
-            "pragma main.journal_mode(wal)",
-            "PRAGMA journal_mode does nothing useful",
-        ),
-        (
-            "PRAGMA \"synchronous\" = off",
-            "PRAGMA synchronous does nothing useful",
-        ),
         ("insert into a values (?)", "a parameter in a migration"),
         ("insert into a values (:b)", "a parameter in a migration"),
         ("select $$ a $$", "SQLite has no dollar quotes"),
@@ -242,6 +230,103 @@ fn sqlite_statements_about_the_connection() {
     ] {
         refused(Sqlite, statement, message);
     }
+}
+
+#[test]
+fn sqlite_pragmas_are_allowed_by_name() {
+    for (statement, name) in [
+        ("PRAGMA foreign_keys = ON", "foreign_keys"),
+        ("pragma main.journal_mode(wal)", "journal_mode"),
+        ("PRAGMA \"synchronous\" = off", "synchronous"),
+        (
+            "PRAGMA ignore_check_constraints = 1",
+            "ignore_check_constraints",
+        ),
+        ("PRAGMA recursive_triggers = 1", "recursive_triggers"),
+        ("PRAGMA [main].[writable_schema] = 1", "writable_schema"),
+        ("PRAGMA schema_version = 7", "schema_version"),
+        ("PRAGMA locking_mode = exclusive", "locking_mode"),
+        ("PRAGMA temp_store_directory = 'a'", "temp_store_directory"),
+        ("PRAGMA trusted_schema = 0", "trusted_schema"),
+        ("PRAGMA case_sensitive_like = 1", "case_sensitive_like"),
+        ("PRAGMA busy_timeout = 1", "busy_timeout"),
+        ("PRAGMA of_the_next_release = 1", "of_the_next_release"),
+        ("EXPLAIN PRAGMA writable_schema = 1", "writable_schema"),
+        (
+            "explain query plan pragma main.writable_schema = 1",
+            "writable_schema",
+        ),
+    ] {
+        refused(
+            Sqlite,
+            statement,
+            &format!("PRAGMA {name} is not for migrations"),
+        );
+    }
+    let problems = statements(Sqlite, "PRAGMA foreign_keys = off;").unwrap_err();
+    let hint = problems[0].hint.as_deref().unwrap();
+    assert!(hint.contains("nothing needs to be switched"), "{hint}");
+    for statement in [
+        "pragma defer_foreign_keys = on",
+        "pragma main.user_version = 3",
+        "PRAGMA \"application_id\" = 3",
+        "pragma foreign_key_check",
+        "pragma legacy_alter_table = on",
+        "pragma table_info(a)",
+        "explain pragma table_info(a)",
+    ] {
+        allowed(Sqlite, statement);
+    }
+}
+
+#[test]
+fn set_config_counts_in_everything_that_runs_it_now() {
+    let call = "set_config('search_path', 'a', false)";
+    for statement in [
+        format!("create table t as select {call}"),
+        format!("create materialized view v as select {call}"),
+        format!("create temp table function as select {call}"),
+        format!("alter table t add column c text default {call}"),
+    ] {
+        refused(Postgres, &statement, "set_config('search_path'");
+    }
+    for statement in [
+        format!("create function f(a text default {call}) returns int return 1"),
+        format!("create or replace procedure p() begin atomic select {call}; end"),
+    ] {
+        allowed(Postgres, &statement);
+    }
+}
+
+#[test]
+fn subscriptions_of_the_connection() {
+    for statement in ["LISTEN a", "listen \"a\"", "UNLISTEN *"] {
+        refused(Postgres, statement, "subscribes the connection");
+    }
+}
+
+#[test]
+fn characters_that_nobody_sees_hide_no_word() {
+    for dialect in Dialect::ALL {
+        for (character, code) in [('\u{feff}', "U+FEFF"), ('\u{b}', "U+000B")] {
+            for (body, place) in [
+                (format!("select 1;\n {character}ATTACH 'a' AS b;"), "3:2"),
+                (format!("select 1; {character}COMMIT;"), "2:11"),
+                (format!("create table t (a{character} int);"), "2:18"),
+            ] {
+                let problems = statements(dialect, &body).unwrap_err();
+                only(&problems, &format!("{place}: an invisible "));
+                assert!(problems[0].message.contains(code), "{problems:?}");
+            }
+            allowed(
+                dialect,
+                &format!(
+                    "select '{character}' as \"{character}\" -- {character}\n/* {character} */"
+                ),
+            );
+        }
+    }
+    allowed(Postgres, "select $$\u{feff}\u{b}$$");
 }
 
 #[test]
