@@ -1,7 +1,7 @@
 //! Follows a rollout: events as they come, progress, until nothing moves any more.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sanderling_core::{RolloutId, RolloutState};
 use sanderling_store::{RolloutRecord, Store, StoreError};
@@ -10,6 +10,8 @@ use tokio_util::sync::CancellationToken;
 use crate::printer::Printer;
 use crate::progress::Progress;
 
+/// A rollout whose first wave has not opened for this long has nobody to open it.
+const NO_LEADER: Duration = Duration::from_secs(10);
 /// Events read at once.
 const PAGE: u32 = 500;
 
@@ -31,8 +33,18 @@ impl Follower {
         stop: &CancellationToken,
     ) -> anyhow::Result<RolloutRecord> {
         let mut progress = Progress::new(self.printer);
+        let (since, mut said) = (Instant::now(), false);
         loop {
-            match self.look(&mut progress).await {
+            let looked = self.look(&mut progress).await;
+            if let Ok(record) = &looked
+                && !said
+                && stands_still(record)
+                && since.elapsed() > NO_LEADER
+            {
+                said = true;
+                progress.talk("no wave has opened yet: is a `sanderling coordinator` running?");
+            }
+            match looked {
                 Ok(record) if settled(&record) || stop.is_cancelled() => {
                     progress.end();
                     return Ok(record);
@@ -71,6 +83,16 @@ impl Follower {
         progress.state(&record);
         Ok(record)
     }
+}
+
+/// Whether it runs and no wave has opened.
+fn stands_still(record: &RolloutRecord) -> bool {
+    record.rollout.state == RolloutState::Running
+        && record
+            .rollout
+            .waves
+            .iter()
+            .all(|wave| wave.opened_at.is_none())
 }
 
 /// Whether nothing will move by itself any more.

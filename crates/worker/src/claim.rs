@@ -111,7 +111,7 @@ impl Claimer {
             .acquire(&wanted, self.ttl)
             .await
             .unwrap_or_else(|error| {
-                tracing::warn!(%error, "claiming without locks; the control store decides alone");
+                tracing::debug!(%error, "claiming without locks; the control store decides alone");
                 vec![true; wanted.len()]
             });
         let mut locked = Vec::new();

@@ -174,10 +174,13 @@ impl Worker {
                 Ok(None) => {}
                 Err(error) => tracing::error!(tenant = %target.tenant, %error, "migrating this tenant broke down; its claim ends with its lease"),
             }
-            if let Some(lock) = context.held.remove(&target)
-                && let Err(error) = claims.release(&[lock]).await
-            {
-                tracing::debug!(%error, "lock not released; it expires by itself");
+            if let Some(lock) = context.held.remove(&target) {
+                // Not waited for: the slot is free, and a lock that is not released expires by itself.
+                tokio::spawn(async move {
+                    if let Err(error) = claims.release(&[lock]).await {
+                        tracing::debug!(%error, "lock not released; it expires by itself");
+                    }
+                });
             }
         });
     }

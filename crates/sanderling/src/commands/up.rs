@@ -7,8 +7,9 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail};
 use sanderling_claims::Claims;
 use sanderling_coordinator::{Fleet, Planned};
-use sanderling_core::{RolloutId, RolloutState};
+use sanderling_core::{RolloutId, RolloutState, TenantId};
 use sanderling_store::{RolloutRecord, Store, StoreError, Submission};
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::{plan, process, selection};
@@ -36,9 +37,7 @@ pub(crate) async fn run(wiring: &Wiring, args: &Up) -> anyhow::Result<Exit> {
         wiring.printer.talk("dry run: nothing was changed");
         return Ok(Exit::Done);
     }
-    if planned.plan.targets.is_empty()
-        && active_alike(existing.as_deref(), &planned).await?.is_none()
-    {
+    if planned.plan.targets.is_empty() && at_work(existing.as_deref(), &planned).await?.is_none() {
         return plan::nothing_to_do(wiring, &planned);
     }
     let embedded = args.embedded || wiring.claims_in_memory();
@@ -62,7 +61,7 @@ pub(crate) async fn run(wiring: &Wiring, args: &Up) -> anyhow::Result<Exit> {
         tracing::debug!(%error, "wake-up not sent; workers poll");
     }
     let drain = signals.drain().child_token();
-    let hands = if embedded {
+    let mut hands = if embedded {
         Some(Hands::start(wiring, &store, &claims, joined, &drain).await?)
     } else {
         None
@@ -74,7 +73,13 @@ pub(crate) async fn run(wiring: &Wiring, args: &Up) -> anyhow::Result<Exit> {
         pause: wiring.follow_pause(),
         after_seq: if joined { record.rollout.last_seq } else { 0 },
     };
-    let followed = follower.follow(signals.drain()).await;
+    let followed = match &mut hands {
+        Some(hands) => tokio::select! {
+            followed = follower.follow(signals.drain()) => followed,
+            error = hands.broken() => Err(error),
+        },
+        None => follower.follow(signals.drain()).await,
+    };
     drain.cancel();
     if let Some(hands) = hands {
         hands.end().await;
@@ -99,17 +104,31 @@ fn finish(wiring: &Wiring, record: &RolloutRecord) -> anyhow::Result<Exit> {
     Ok(Exit::of(record.rollout.state))
 }
 
-/// The active rollout of the same bundle and target, if there is one: its last targets may just be on their way.
-async fn active_alike(
+/// The active rollout of the same bundle and target that has one of these tenants in flight, if there is one: what
+/// looks up to date may just have been migrated by it.
+async fn at_work(
     store: Option<&dyn Store>,
     planned: &Planned,
 ) -> Result<Option<RolloutId>, StoreError> {
     let Some(store) = store else { return Ok(None) };
-    let active = store.rollouts(true, 100).await?;
-    let alike = active.into_iter().find(|r| {
-        r.rollout.bundle == planned.plan.bundle && r.rollout.target == planned.plan.target
-    });
-    Ok(alike.map(|record| record.rollout.id))
+    let selected = |tenant: &TenantId| {
+        planned
+            .plan
+            .left_out
+            .iter()
+            .any(|left| left.tenant == *tenant)
+    };
+    let alike = store
+        .rollouts(true, 100)
+        .await?
+        .into_iter()
+        .map(|record| record.rollout)
+        .find(|rollout| {
+            rollout.bundle == planned.plan.bundle
+                && rollout.target == planned.plan.target
+                && rollout.in_flight.keys().any(selected)
+        });
+    Ok(alike.map(|rollout| rollout.id))
 }
 
 async fn submit(
@@ -119,7 +138,7 @@ async fn submit(
     planned: Planned,
 ) -> anyhow::Result<(RolloutRecord, bool)> {
     if planned.plan.targets.is_empty()
-        && let Some(id) = active_alike(Some(store), &planned).await?
+        && let Some(id) = at_work(Some(store), &planned).await?
     {
         return Ok((read(store, &id).await?, true));
     }
@@ -211,11 +230,11 @@ async fn wait_for_worker(wiring: &Wiring, store: &dyn Store) -> anyhow::Result<(
 }
 
 /// A coordinator and a worker inside this process.
-struct Hands(tokio::task::JoinHandle<()>);
+struct Hands(JoinSet<()>);
 
 impl Hands {
-    /// Starts them at once for a rollout of our own. Where one was joined, another process may be at work on it:
-    /// then they stand by and start only when no live worker is left.
+    /// Starts both. Where a rollout was joined, another process may be at work on it: then the worker stands by and
+    /// begins when no live worker is left. Of coordinators only one leads anyway.
     async fn start(
         wiring: &Wiring,
         store: &Arc<dyn Store>,
@@ -229,23 +248,35 @@ impl Hands {
         }
         let coordinator = process::new_coordinator(wiring, store.clone(), claims.clone());
         let worker = process::new_worker(wiring, store.clone(), claims.clone())?;
-        let (store, drain, poll) = (store.clone(), drain.clone(), wiring.settings.control.poll);
-        Ok(Self(tokio::spawn(async move {
+        let (store, poll) = (store.clone(), wiring.settings.control.poll);
+        let mut hands = JoinSet::new();
+        hands.spawn(coordinator.run(drain.clone()));
+        let drain = drain.clone();
+        hands.spawn(async move {
             while stand_by && !drain.is_cancelled() && !nobody_works(&*store).await {
                 tokio::select! {
                     () = tokio::time::sleep(poll) => {}
                     () = drain.cancelled() => {}
                 }
             }
-            tokio::join!(coordinator.run(drain.clone()), worker.run(drain));
-        })))
+            worker.run(drain).await;
+        });
+        Ok(Self(hands))
+    }
+
+    /// Comes back only when one of them has broken down: then nothing would move any more.
+    async fn broken(&mut self) -> anyhow::Error {
+        match self.0.join_next().await {
+            Some(Err(error)) => {
+                anyhow::anyhow!("the coordinator or worker of this process broke down: {error}")
+            }
+            Some(Ok(())) | None => std::future::pending().await,
+        }
     }
 
     /// Waits until they have drained.
-    async fn end(self) {
-        if let Err(error) = self.0.await {
-            tracing::error!(%error, "the coordinator or worker of this process failed");
-        }
+    async fn end(mut self) {
+        while self.0.join_next().await.is_some() {}
     }
 }
 
