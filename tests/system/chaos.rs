@@ -43,6 +43,30 @@ fn killed_workers_a_killed_leader_and_a_wiped_redis_change_nothing() {
     drain(&mut processes);
 }
 
+/// Redis is killed for good while targets are in flight: the control store decides alone.
+#[test]
+fn a_rollout_ends_without_redis() {
+    let redis = Redis::private();
+    let fleet = Fleet::cluster(Postgres::shared(), &redis)
+        .schemas(120)
+        .written();
+    fleet.probe_migrations(3);
+    let mut processes = start_cluster(&fleet, 1, 2);
+    let mut up = fleet.spawn(&["--json", "up", "--yes"]);
+    until(DEADLINE, "targets in flight", || {
+        (up.stdout().matches("\"type\":\"ended\"").count() >= 10 && in_flight(&fleet) > 0)
+            .then_some(())
+    });
+    redis.kill();
+
+    let ended = up.wait_with_deadline(DEADLINE);
+
+    assert_eq!(ended.code(), Some(0), "{}", ended.stderr);
+    fleet.assert_exactly_once(3);
+    fleet.json(0, &["verify"]);
+    drain(&mut processes);
+}
+
 /// An embedded `up` is killed in the middle; the next one takes over what it left.
 #[test]
 fn a_killed_embedded_up_is_finished_by_the_next() {
