@@ -126,7 +126,7 @@ fn pragma(words: &Words<'_>) -> Option<Refusal> {
         words.at(),
         format!("PRAGMA {name} is not for migrations"),
         if name == "foreign_keys" {
-            "remove it, nothing needs to be switched: foreign keys are off while a migration runs, and all of them are checked before COMMIT"
+            "remove it, nothing needs to be switched: foreign keys are off while a migration runs, and one that breaks any is refused before COMMIT"
         } else {
             "remove it: it would change the connection for later migrations, weaken its checks, or do nothing; allowed are those that only read, and user_version, application_id, defer_foreign_keys, legacy_alter_table"
         },
