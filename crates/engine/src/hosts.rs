@@ -24,7 +24,8 @@ pub struct HostConfig {
     pub name: HostName,
     /// `postgres://…` or `sqlite://<directory>`; references in it are resolved when the host is first used.
     pub url: Reference,
-    /// The budget of connections that all workers share; this process keeps at most so many idle ones per database.
+    /// The budget of connections that all workers share. This process has at most so many open at one time, idle ones
+    /// of all databases included, as long as the store grants it no more sessions; one visit may go beside them.
     pub connections: u32,
     /// What a relative SQLite directory is relative to.
     pub base_dir: PathBuf,

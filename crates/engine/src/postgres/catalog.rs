@@ -4,8 +4,9 @@ use std::collections::HashMap;
 
 use sanderling_core::{ErrorClass, Failure, Place};
 
-use super::connect::{Connection, Connections, Key, text};
-use super::errors::Trouble;
+use super::connect::{Connection, Key, text};
+use super::connections::Connections;
+use super::errors::{MISSING, Trouble};
 use super::names::Schema;
 use super::normal::without_schema;
 use crate::fingerprint;
@@ -20,13 +21,10 @@ pub(super) async fn database(
 ) -> Vec<Result<Catalog, Failure>> {
     let schemas: Vec<_> = places.iter().map(|place| Schema::of(place)).collect();
     let wanted: Vec<&Schema> = schemas.iter().flatten().collect();
-    let read = match connections.take(key).await {
+    let read = match connections.visit(key).await {
         Ok(mut connection) => {
             let read = read(&mut connection, &wanted).await;
-            match &read {
-                Ok(_) => connections.give(connection).await,
-                Err(_) => connection.close().await,
-            }
+            connection.close().await;
             read.map_err(|trouble| connections.named(trouble.failure()))
         }
         Err(failure) => Err(failure),
@@ -38,7 +36,7 @@ pub(super) async fn database(
             Some(lines) => Ok(fingerprint::catalog("postgres", lines.clone())),
             None => Err(Failure::new(
                 ErrorClass::Precondition,
-                "3F000",
+                MISSING,
                 format!("schema {} is missing", schema.name),
             )),
         }

@@ -1,7 +1,5 @@
-//! Dedicated connections: how they are opened, what their session is set to, and when they are fit to be kept.
+//! One dedicated connection: how it is opened, what its session is set to, how it is spoken to.
 
-use std::collections::HashMap;
-use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use futures::TryStreamExt;
@@ -9,16 +7,16 @@ use sanderling_core::{ErrorClass, Failure, HostName};
 use sqlx::postgres::{PgConnectOptions, PgRow};
 use sqlx::{Connection as _, Either, PgConnection, Row};
 
-use super::errors::{Trouble, failure_of};
+use super::budget::Permit;
+use super::errors::{MISSING, Trouble, failure_of};
 use crate::redact::redact;
 use crate::send;
 
-/// A connection is closed after this many uses: a backend's catalog caches grow with every schema that it has seen,
-/// and are only given back with the process.
-pub(crate) const RECYCLE_AFTER: u32 = 1_000;
-
 /// How long a connection attempt may take before the host counts as away.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long a goodbye may take before the socket is simply closed.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// A kept connection that was idle for longer is asked for a sign of life before a migration is trusted to it: a
 /// message lost on a dead connection costs a new epoch.
@@ -53,14 +51,18 @@ pub(crate) struct Key {
 /// One dedicated connection.
 pub(crate) struct Connection {
     inner: PgConnection,
-    key: Key,
+    pub(crate) key: Key,
     secrets: Vec<String>,
-    uses: u32,
-    idle_since: Instant,
+    /// Sessions that it has served.
+    pub(crate) uses: u32,
+    pub(crate) idle_since: Instant,
     /// The database's oid, as the server gave it: part of every lock key.
     pub(crate) database_oid: String,
     /// The database's name, as the server gave it.
     pub(crate) database: String,
+    /// Its place in the host's budget; none while it waits idle, where it is counted otherwise. Last, so that it is
+    /// given back after the connection is gone.
+    pub(crate) permit: Option<Permit<Connection>>,
 }
 
 /// What came back for one message.
@@ -106,14 +108,17 @@ impl Connection {
         exchange.trouble.map_or(Ok(exchange.rows), Err)
     }
 
-    async fn alive(&mut self) -> bool {
+    /// Whether a kept connection still answers.
+    pub(crate) async fn alive(&mut self) -> bool {
         self.idle_since.elapsed() < PING_AFTER || self.inner.ping().await.is_ok()
     }
 
-    /// Says goodbye to the server.
+    /// Says goodbye to the server, then gives the place in the budget back.
     pub(crate) async fn close(self) {
+        let Self { inner, permit, .. } = self;
         // A connection that cannot even be closed is gone, which is what was wanted.
-        let _ = self.inner.close().await;
+        let _ = tokio::time::timeout(CLOSE_TIMEOUT, inner.close()).await;
+        drop(permit);
     }
 }
 
@@ -122,18 +127,16 @@ pub(crate) fn text(row: &PgRow, column: usize) -> Option<String> {
     row.try_get::<Option<String>, _>(column).ok().flatten()
 }
 
-/// The connections of one host.
-pub(crate) struct Connections {
+/// How connections of one host are opened.
+pub(crate) struct Opener {
     host: HostName,
     options: PgConnectOptions,
     secrets: Vec<String>,
-    limit: usize,
-    kept: Mutex<HashMap<Key, Vec<Connection>>>,
 }
 
-impl Connections {
-    /// Reads the URL; connects nowhere yet. `limit` is the most idle connections kept for one database.
-    pub(crate) fn new(host: HostName, url: &str, limit: usize) -> Result<Self, Failure> {
+impl Opener {
+    /// Reads the URL; connects nowhere yet.
+    pub(crate) fn new(host: HostName, url: &str) -> Result<Self, Failure> {
         let secrets = crate::redact::secrets_of(url);
         let options: PgConnectOptions = url.parse().map_err(|error: sqlx::Error| {
             let why = redact(&error.to_string(), &secrets);
@@ -147,85 +150,23 @@ impl Connections {
             host,
             options,
             secrets,
-            limit,
-            kept: Mutex::default(),
         })
     }
 
-    /// A connection for this purpose: a kept one that still answers, or a new one.
-    pub(crate) async fn take(&self, key: &Key) -> Result<Connection, Failure> {
-        while let Some(mut connection) = self.pop(key) {
-            if connection.alive().await {
-                return Ok(connection);
-            }
-        }
-        self.connect(key).await
-    }
-
-    /// Keeps a connection for the next tenant, unless it has served enough or enough are kept.
-    pub(crate) async fn give(&self, mut connection: Connection) {
-        connection.uses += 1;
-        connection.idle_since = Instant::now();
-        let refused = if connection.uses >= RECYCLE_AFTER {
-            Some(connection)
-        } else {
-            let mut kept = lock(&self.kept);
-            let of_database: usize = kept
-                .iter()
-                .filter(|(key, _)| key.database == connection.key.database)
-                .map(|(_, connections)| connections.len())
-                .sum();
-            if of_database < self.limit.max(1) {
-                kept.entry(connection.key.clone())
-                    .or_default()
-                    .push(connection);
-                None
-            } else {
-                // Limits of an earlier rollout must not keep its connections for ever: the newest purpose wins.
-                let evicted = kept
-                    .iter_mut()
-                    .find(|(key, list)| {
-                        key.database == connection.key.database
-                            && **key != connection.key
-                            && !list.is_empty()
-                    })
-                    .and_then(|(_, list)| list.pop());
-                match evicted {
-                    Some(old) => {
-                        kept.entry(connection.key.clone())
-                            .or_default()
-                            .push(connection);
-                        Some(old)
-                    }
-                    None => Some(connection),
-                }
-            }
-        };
-        if let Some(connection) = refused {
-            connection.close().await;
-        }
-    }
-
-    /// Closes everything that is kept.
-    pub(crate) async fn close(&self) {
-        let all: Vec<_> = lock(&self.kept)
-            .drain()
-            .flat_map(|(_, list)| list)
-            .collect();
-        futures::future::join_all(all.into_iter().map(Connection::close)).await;
-    }
-
-    fn pop(&self, key: &Key) -> Option<Connection> {
-        lock(&self.kept).get_mut(key).and_then(Vec::pop)
-    }
-
-    /// Opens a connection of its own. Never cancelled half way: only the attempt to connect has a limit.
-    pub(crate) async fn connect(&self, key: &Key) -> Result<Connection, Failure> {
+    /// Opens a connection under a permit. Never cancelled half way: only the attempt to connect has a limit.
+    ///
+    /// # Errors
+    /// With code [`MISSING`], where the server says that there is no such database.
+    pub(crate) async fn open(
+        &self,
+        key: &Key,
+        permit: Permit<Connection>,
+    ) -> Result<Connection, Failure> {
         let options = self.options_for(key);
         let connecting = PgConnection::connect_with(&options);
         let inner = match tokio::time::timeout(CONNECT_TIMEOUT, connecting).await {
             Ok(Ok(inner)) => inner,
-            Ok(Err(error)) => return Err(self.named(failure_of(&error, &self.secrets))),
+            Ok(Err(error)) => return Err(self.named(refused(failure_of(&error, &self.secrets)))),
             Err(_) => {
                 return Err(self.named(Failure::new(
                     ErrorClass::Connection,
@@ -242,6 +183,7 @@ impl Connections {
             idle_since: Instant::now(),
             database_oid: String::new(),
             database: String::new(),
+            permit: Some(permit),
         };
         self.identify(&mut connection).await?;
         Ok(connection)
@@ -331,9 +273,11 @@ pub(crate) fn milliseconds(ms: u64) -> String {
     format!("{}ms", ms.min(i32::MAX.unsigned_abs().into()))
 }
 
-/// A poisoned lock only says that another thread panicked while it held the list, which is never half changed.
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex
-        .lock()
-        .unwrap_or_else(std::sync::PoisonError::into_inner)
+/// What a refused connection means: a database that is not there has the same word as a schema that is not there.
+fn refused(mut failure: Failure) -> Failure {
+    if failure.cause.code == "3D000" {
+        failure.cause.code = MISSING.into();
+        failure.message = format!("{}; create it", failure.message);
+    }
+    failure
 }

@@ -5,10 +5,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use futures::StreamExt;
-use sanderling_core::{Failure, HostName, Place, Standing, StoreId};
+use sanderling_core::{ErrorClass, Failure, HostName, Place, Standing, StoreId};
 
-use super::connect::{Connection, Connections, Key, Purpose, text};
-use super::errors::Trouble;
+use super::connect::{Connection, Key, Purpose, text};
+use super::connections::Connections;
+use super::errors::{MISSING, Trouble};
 use super::guard::{Guard, RESET, install_fence};
 use super::names::{Schema, literal};
 use super::session::PostgresSession;
@@ -75,13 +76,7 @@ impl Shared {
         }
         connection.rows(RESET.join("; ")).await?;
         // Asked first: CREATE SCHEMA IF NOT EXISTS needs the right to create even where there is nothing to create.
-        let exists = connection
-            .rows(format!(
-                "SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname = {}",
-                schema.literal
-            ))
-            .await?;
-        if exists.is_empty() {
+        if !exists(connection, schema).await? {
             match connection
                 .rows(format!("CREATE SCHEMA IF NOT EXISTS {}", schema.ident))
                 .await
@@ -94,6 +89,42 @@ impl Shared {
         }
         Ok(())
     }
+
+    /// Why a place could not be prepared. What is not there is said to be missing, whatever the trouble was about.
+    async fn refusal(
+        &self,
+        mut connection: Connection,
+        schema: &Schema,
+        limits: &Limits,
+        trouble: Trouble,
+    ) -> Failure {
+        let asks = !limits.create_missing && matches!(trouble, Trouble::Server(_));
+        let failure = if asks && matches!(exists(&mut connection, schema).await, Ok(false)) {
+            missing(schema)
+        } else {
+            trouble.failure()
+        };
+        // With it ends whatever it was in the middle of.
+        connection.close().await;
+        self.connections.named(failure)
+    }
+}
+
+/// Whether a schema is there, whoever may use it.
+pub(crate) async fn exists(connection: &mut Connection, schema: &Schema) -> Result<bool, Trouble> {
+    let rows = connection.rows(schema.exists()).await?;
+    Ok(!rows.is_empty())
+}
+
+fn missing(schema: &Schema) -> Failure {
+    Failure::new(
+        ErrorClass::Precondition,
+        MISSING,
+        format!(
+            "schema {} is missing; create it, or set fleet.create_missing",
+            schema.name
+        ),
+    )
 }
 
 impl PostgresDriver {
@@ -163,11 +194,16 @@ impl Driver for PostgresDriver {
         let guard = Guard::new(schema, claim).map_err(EngineError)?;
         let connections = &self.shared.connections;
         let mut connection = connections.take(&key).await.map_err(EngineError)?;
-        // A connection that refused is dropped, and with it whatever it was in the middle of.
-        self.shared
+        let prepared = self
+            .shared
             .prepare(&mut connection, &guard.schema, limits)
-            .await
-            .map_err(|trouble| EngineError(connections.named(trouble.failure())))?;
+            .await;
+        if let Err(trouble) = prepared {
+            let refusal = self
+                .shared
+                .refusal(connection, &guard.schema, limits, trouble);
+            return Err(EngineError(refusal.await));
+        }
         Ok(Box::new(PostgresSession::new(
             Arc::clone(&self.shared),
             connection,
@@ -189,7 +225,7 @@ impl Driver for PostgresDriver {
             purpose: BY_HAND,
         };
         let connections = &self.shared.connections;
-        let mut connection = connections.connect(&key).await.map_err(EngineError)?;
+        let mut connection = connections.visit(&key).await.map_err(EngineError)?;
         let named = |trouble: Trouble| EngineError(connections.named(trouble.failure()));
         self.shared
             .ensure_fence(&mut connection)

@@ -5,6 +5,9 @@ use sqlx::postgres::{PgDatabaseError, PgErrorPosition, PgSeverity};
 
 use crate::redact::redact;
 
+/// The code of a failure that says with certainty that a place is not there: no message of anybody can arrive.
+pub(crate) const MISSING: &str = "missing";
+
 /// SQLSTATEs of our own, raised by the guard and the tail. They count only where those statements stand: a
 /// migration that raises the same code is a migration that failed.
 pub(crate) mod state {

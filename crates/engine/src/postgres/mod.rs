@@ -1,7 +1,9 @@
 //! PostgreSQL, one schema per tenant: one message per tenant and version on a kept, dedicated connection.
 
+mod budget;
 mod catalog;
 mod connect;
+mod connections;
 mod driver;
 mod errors;
 mod guard;

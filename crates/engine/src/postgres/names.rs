@@ -73,6 +73,14 @@ impl Schema {
         format!("{}.{}", self.ident, ledger::TABLE)
     }
 
+    /// Asks for a row if the schema is there, whoever may use it.
+    pub(crate) fn exists(&self) -> String {
+        format!(
+            "SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname = {}",
+            self.literal
+        )
+    }
+
     /// The key of the tenant's advisory lock: two names for one schema collide, whoever calls it what.
     ///
     /// `database_oid` is what the server said; the guard makes the server confirm the schema's name. Two places with

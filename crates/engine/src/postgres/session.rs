@@ -8,7 +8,7 @@ use sqlx::postgres::PgRow;
 
 use super::connect::{Connection, Exchange, Key, text};
 use super::driver::Shared;
-use super::errors::{ServerError, Trouble, state};
+use super::errors::{MISSING, ServerError, Trouble, state};
 use super::guard::{FIT, Guard, RESET};
 use super::message::{Message, Part, marker};
 use crate::ledger::{RawRow, already, at_statement, at_step, in_order};
@@ -170,6 +170,7 @@ impl PostgresSession {
                 Ok(rows) => return Attempt::Ledger(rows),
                 Err(failure) => StepOutcome::Failed(failure),
             },
+            (Part::Guard, state::MISSING) => StepOutcome::Failed(self.not_there(failure).await),
             (Part::Guard, code) => {
                 if code == "42P01" || code == "3F000" {
                     self.shared.forget_fence(&database);
@@ -233,6 +234,23 @@ impl PostgresSession {
         };
         let rows = rows.iter().filter_map(|row| ledger_row(row, 0));
         Ok(in_order(rows.map(RawRow::parse).collect::<Result<_, _>>()?))
+    }
+
+    /// The guard cannot tell a schema that is missing from one that the login role may not use; the catalog can.
+    async fn not_there(&mut self, mut failure: Failure) -> Failure {
+        match self.ask(&self.guard.schema.exists()).await {
+            Ok(rows) if rows.is_empty() => failure.cause.code = MISSING.into(),
+            Ok(_) => {
+                failure.cause.class = ErrorClass::Permission;
+                failure.cause.code = "42501".into();
+                failure.message = format!(
+                    "the login role may not use schema {}; grant USAGE on it",
+                    self.guard.schema.name
+                );
+            }
+            Err(trouble) => return self.shared.connections.named(trouble.failure()),
+        }
+        failure
     }
 
     async fn who_fences(&mut self) -> FenceRefusal {
@@ -368,9 +386,7 @@ fn transaction_ended() -> Failure {
 
 /// What a failure inside the guard means for an operator.
 fn guard_failure(mut failure: Failure) -> Failure {
-    if failure.cause.code == state::MISSING {
-        failure.cause.code = "missing".into();
-    } else if failure.cause.code == "42P01" {
+    if failure.cause.code == "42P01" {
         failure.cause.class = ErrorClass::Precondition;
         failure.message = format!(
             "{}: the ledger or the fence is gone since the plan was made; plan again",

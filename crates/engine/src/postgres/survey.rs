@@ -5,8 +5,9 @@ use std::collections::HashMap;
 use sanderling_core::{ErrorClass, Failure, Place, Standing};
 use sqlx::postgres::PgRow;
 
-use super::connect::{Connection, Connections, Key, text};
-use super::errors::Trouble;
+use super::connect::{Connection, Key, text};
+use super::connections::Connections;
+use super::errors::{MISSING, Trouble};
 use super::names::Schema;
 use crate::ledger::{self, RawRow, in_order};
 
@@ -28,20 +29,17 @@ pub(super) async fn database(
 ) -> Vec<Standing> {
     let schemas: Vec<_> = places.iter().map(|place| Schema::of(place)).collect();
     let wanted: Vec<&Schema> = schemas.iter().flatten().collect();
-    let read = match connections.take(key).await {
+    let read = match connections.visit(key).await {
         Ok(mut connection) => {
             let read = read(&mut connection, &wanted).await;
-            match &read {
-                Ok(_) => connections.give(connection).await,
-                Err(_) => connection.close().await,
-            }
+            connection.close().await;
             read.map_err(|trouble| connections.named(trouble.failure()))
         }
         Err(failure) => Err(failure),
     };
     let answer = |schema: &Result<Schema, Failure>| match (schema, &read) {
         (Err(failure), _) => Standing::Unreachable(failure.clone()),
-        (Ok(_), Err(failure)) if failure.cause.code == "3D000" => Standing::Missing,
+        (Ok(_), Err(failure)) if failure.cause.code == MISSING => Standing::Missing,
         (Ok(_), Err(failure)) => Standing::Unreachable(failure.clone()),
         (Ok(schema), Ok(standings)) => standings
             .get(&schema.name)

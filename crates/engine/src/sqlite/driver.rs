@@ -44,13 +44,9 @@ impl SqliteDriver {
         create: bool,
     ) -> Result<(PathBuf, SqliteConnection), Failure> {
         let path = files::file(&self.directory, place)?;
-        let exists = path.is_file();
+        let exists = files::exists(&path).map_err(|failure| at_place(place, failure))?;
         if !exists && !create {
-            return Err(Failure::new(
-                ErrorClass::Precondition,
-                "missing",
-                format!("{place}: there is no such file; create it, or set fleet.create_missing"),
-            ));
+            return Err(missing(place));
         }
         let mut options = SqliteConnectOptions::new()
             .filename(&path)
@@ -69,7 +65,11 @@ impl SqliteDriver {
         let at = |error: &sqlx::Error| at_place(place, failure_of(error));
         let mut connection = SqliteConnection::connect_with(&options)
             .await
-            .map_err(|error| at(&error))?;
+            .map_err(|error| match files::exists(&path) {
+                // It went away while it was being opened.
+                Ok(false) if !create => missing(place),
+                _ => at(&error),
+            })?;
         let fenced = sqlx::query(
             "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'sanderling_fence'",
         )
@@ -84,6 +84,14 @@ impl SqliteDriver {
         }
         Ok((path, connection))
     }
+}
+
+fn missing(place: &Place) -> Failure {
+    Failure::new(
+        ErrorClass::Precondition,
+        "missing",
+        format!("{place}: there is no such file; create it, or set fleet.create_missing"),
+    )
 }
 
 fn at_place(place: &Place, mut failure: Failure) -> Failure {

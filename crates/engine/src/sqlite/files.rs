@@ -1,5 +1,6 @@
 //! Which file a place means: always one below the host's directory.
 
+use std::io::ErrorKind;
 use std::path::{Component, Path, PathBuf};
 
 use sanderling_core::{ErrorClass, Failure, HostName, Place};
@@ -48,6 +49,23 @@ pub(crate) fn file(directory: &Path, place: &Place) -> Result<PathBuf, Failure> 
         )));
     }
     Ok(path)
+}
+
+/// Whether a file is there. What cannot be told, because a directory may not be read, is no "no".
+pub(crate) fn exists(path: &Path) -> Result<bool, Failure> {
+    match std::fs::metadata(path) {
+        Ok(meta) if meta.is_file() => Ok(true),
+        Ok(_) => Err(refused("this is not a file".to_owned())),
+        // Also where a directory on the way is missing, or is a file.
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+            Ok(false)
+        }
+        Err(error) => Err(Failure::new(
+            ErrorClass::Permission,
+            "io",
+            error.to_string(),
+        )),
+    }
 }
 
 /// The path without links, as far as it exists.

@@ -1,0 +1,311 @@
+//! How many connections of one host are open in this process, and which of them wait for the next tenant.
+//!
+//! Every connection holds a permit, from before it is opened until it is closed or waits idle; idle ones are counted
+//! here too. The sum stays within the budget as long as sessions do, and those are bounded by the store's permits.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::Notify;
+
+/// The longest that a session waits for connections that are reading or closing. They end by themselves; only a
+/// server that has stopped answering holds them longer, and a session is to find that out by itself.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// What a connection is open for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Use {
+    /// A claimed tenant. Never waits for another session.
+    Session,
+    /// A short visit: a survey, a catalog, a fence that a person moves. Waits for a free place.
+    Visit,
+    /// It was idle and is being closed.
+    Closing,
+}
+
+/// The budget of one host. `T` is a connection.
+pub(crate) struct Budget<T> {
+    limit: usize,
+    state: Mutex<State<T>>,
+    /// Something was closed, given back or taken.
+    changed: Notify,
+}
+
+struct State<T> {
+    sessions: usize,
+    visits: usize,
+    closing: usize,
+    /// Oldest first.
+    idle: VecDeque<Idle<T>>,
+}
+
+struct Idle<T> {
+    connection: T,
+    since: Instant,
+}
+
+/// The right to have one connection open; given back on drop.
+pub(crate) struct Permit<T> {
+    budget: Arc<Budget<T>>,
+    /// `None` once the connection waits idle.
+    of: Option<Use>,
+}
+
+/// Connections to close, each with the permit it holds until that is done.
+pub(crate) type ToClose<T> = Vec<(T, Permit<T>)>;
+
+impl<T> State<T> {
+    fn in_use(&self) -> usize {
+        self.sessions + self.visits + self.closing
+    }
+
+    fn count(&mut self, of: Use) -> &mut usize {
+        match of {
+            Use::Session => &mut self.sessions,
+            Use::Visit => &mut self.visits,
+            Use::Closing => &mut self.closing,
+        }
+    }
+
+    /// Where sessions have the whole budget, one visit goes on beside them: it must not wait for a migration's end,
+    /// and no session has to wait for it.
+    fn has_room(&self, of: Use, limit: usize) -> bool {
+        self.in_use() < limit
+            || match of {
+                Use::Session => self.closing == 0 && self.visits <= 1,
+                Use::Visit => self.closing == 0 && self.visits == 0,
+                Use::Closing => true,
+            }
+    }
+
+    fn over(&mut self, limit: usize) -> Option<T> {
+        if self.in_use() + self.idle.len() <= limit {
+            return None;
+        }
+        self.idle.pop_front().map(|idle| idle.connection)
+    }
+}
+
+impl<T> Budget<T> {
+    /// A budget of at least one connection.
+    pub(crate) fn new(limit: usize) -> Arc<Self> {
+        Arc::new(Self {
+            limit: limit.max(1),
+            state: Mutex::new(State {
+                sessions: 0,
+                visits: 0,
+                closing: 0,
+                idle: VecDeque::new(),
+            }),
+            changed: Notify::new(),
+        })
+    }
+
+    /// The idle connection for a session that was used last of those that fit.
+    pub(crate) fn reuse(self: &Arc<Self>, fits: impl Fn(&T) -> bool) -> Option<(T, Permit<T>)> {
+        let mut state = self.state();
+        let at = state.idle.iter().rposition(|idle| fits(&idle.connection))?;
+        let idle = state.idle.remove(at)?;
+        state.sessions += 1;
+        Some((idle.connection, self.permit(Use::Session)))
+    }
+
+    /// The right to open a connection. The idle ones that come with it have to be closed first: the oldest, of
+    /// whatever database. A visit waits until there is room; a session waits for visits and closings only, and not
+    /// for long.
+    pub(crate) async fn enter(self: &Arc<Self>, of: Use) -> (Vec<T>, Permit<T>) {
+        if of == Use::Session {
+            let waited = tokio::time::timeout(PATIENCE, self.admitted(of)).await;
+            return waited.unwrap_or_else(|_| self.admit(self.state(), of));
+        }
+        self.admitted(of).await
+    }
+
+    /// Keeps a session's connection for the next tenant. Returns what has to be closed instead.
+    pub(crate) fn keep(self: &Arc<Self>, connection: T, mut permit: Permit<T>) -> ToClose<T> {
+        let mut state = self.state();
+        if let Some(of) = permit.of.take() {
+            *state.count(of) -= 1;
+        }
+        state.idle.push_back(Idle {
+            connection,
+            since: Instant::now(),
+        });
+        let mut over = Vec::new();
+        while let Some(old) = state.over(self.limit) {
+            state.closing += 1;
+            over.push((old, self.permit(Use::Closing)));
+        }
+        drop(state);
+        self.changed.notify_waiters();
+        over
+    }
+
+    /// Takes out the connections that were idle for at least so long, to be closed.
+    pub(crate) fn expire(self: &Arc<Self>, idle_for: Duration) -> ToClose<T> {
+        let mut state = self.state();
+        let mut expired = Vec::new();
+        while let Some(oldest) = state.idle.front()
+            && oldest.since.elapsed() >= idle_for
+            && let Some(idle) = state.idle.pop_front()
+        {
+            state.closing += 1;
+            expired.push((idle.connection, self.permit(Use::Closing)));
+        }
+        expired
+    }
+
+    /// Since when the oldest idle connection is idle.
+    pub(crate) fn oldest(&self) -> Option<Instant> {
+        self.state().idle.front().map(|idle| idle.since)
+    }
+
+    async fn admitted(self: &Arc<Self>, of: Use) -> (Vec<T>, Permit<T>) {
+        loop {
+            // Made before the look, so that a change right after the look wakes it.
+            let changed = self.changed.notified();
+            if let Some(admitted) = self.try_admit(of) {
+                return admitted;
+            }
+            changed.await;
+        }
+    }
+
+    fn try_admit(self: &Arc<Self>, of: Use) -> Option<(Vec<T>, Permit<T>)> {
+        let state = self.state();
+        if state.has_room(of, self.limit) {
+            Some(self.admit(state, of))
+        } else {
+            None
+        }
+    }
+
+    fn admit(
+        self: &Arc<Self>,
+        mut state: MutexGuard<'_, State<T>>,
+        of: Use,
+    ) -> (Vec<T>, Permit<T>) {
+        *state.count(of) += 1;
+        // Counted no longer: what is opened under the permit is opened after they are closed.
+        let over = std::iter::from_fn(|| state.over(self.limit)).collect();
+        (over, self.permit(of))
+    }
+
+    /// Counted already by the caller, who holds the lock.
+    fn permit(self: &Arc<Self>, of: Use) -> Permit<T> {
+        Permit {
+            budget: Arc::clone(self),
+            of: Some(of),
+        }
+    }
+
+    /// A poisoned lock only says that another thread panicked while it held the counts, which are never half changed.
+    fn state(&self) -> MutexGuard<'_, State<T>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<T> Drop for Permit<T> {
+    fn drop(&mut self) {
+        if let Some(of) = self.of {
+            *self.budget.state().count(of) -= 1;
+            self.budget.changed.notify_waiters();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures::FutureExt;
+
+    fn now(budget: &Arc<Budget<u32>>, of: Use) -> Option<(Vec<u32>, Permit<u32>)> {
+        budget.admitted(of).now_or_never()
+    }
+
+    fn full_of_idle(limit: usize) -> Arc<Budget<u32>> {
+        let budget = Budget::new(limit);
+        let entered: Vec<_> = (0..limit)
+            .map(|_| now(&budget, Use::Session).unwrap().1)
+            .collect();
+        for (connection, permit) in (0..).zip(entered) {
+            assert!(budget.keep(connection, permit).is_empty());
+        }
+        budget
+    }
+
+    #[test]
+    fn the_oldest_idle_one_makes_way() {
+        let budget = full_of_idle(3);
+        let (over, first) = now(&budget, Use::Session).unwrap();
+        assert_eq!(over, [0]);
+        let (over, _visit) = now(&budget, Use::Visit).unwrap();
+        assert_eq!(over, [1]);
+        assert!(budget.keep(7, first).is_empty());
+        let (reused, _permit) = budget.reuse(|_| true).unwrap();
+        assert_eq!(reused, 7, "the newest is used again");
+        assert!(budget.reuse(|connection| *connection == 1).is_none());
+    }
+
+    #[test]
+    fn sessions_never_wait_for_sessions_and_keep_no_more_than_the_budget() {
+        let budget = Budget::new(2);
+        let entered: Vec<_> = (0..5)
+            .map(|_| now(&budget, Use::Session).unwrap().1)
+            .collect();
+        let mut closed = Vec::new();
+        for (connection, permit) in (0..).zip(entered) {
+            closed.extend(budget.keep(connection, permit).into_iter().map(|(c, _)| c));
+        }
+        assert_eq!(closed, [0, 1, 2]);
+        assert_eq!(budget.state().idle.len(), 2);
+    }
+
+    #[test]
+    fn visits_wait_for_room_and_one_goes_on_beside_sessions() {
+        let budget = Budget::new(2);
+        let visits: Vec<_> = (0..2).map(|_| now(&budget, Use::Visit).unwrap()).collect();
+        assert!(now(&budget, Use::Visit).is_none());
+        assert!(now(&budget, Use::Session).is_none(), "waits for a visit");
+        drop(visits);
+        let sessions: Vec<_> = (0..2)
+            .map(|_| now(&budget, Use::Session).unwrap())
+            .collect();
+        let one = now(&budget, Use::Visit).unwrap();
+        assert!(now(&budget, Use::Visit).is_none());
+        drop(sessions);
+        assert!(now(&budget, Use::Visit).is_some());
+        drop(one);
+    }
+
+    #[test]
+    fn what_is_closing_counts_until_it_is_closed() {
+        let budget = full_of_idle(2);
+        assert!(budget.expire(Duration::from_secs(60)).is_empty());
+        let closing = budget.expire(Duration::ZERO);
+        assert_eq!((closing.len(), budget.oldest()), (2, None));
+        for of in [Use::Visit, Use::Session] {
+            assert!(now(&budget, of).is_none());
+        }
+        drop(closing);
+        for of in [Use::Visit, Use::Session] {
+            assert!(now(&budget, of).is_some());
+        }
+    }
+
+    #[tokio::test]
+    async fn a_visit_is_woken_when_there_is_room() {
+        let budget: Arc<Budget<u32>> = Budget::new(1);
+        let first = now(&budget, Use::Visit).unwrap();
+        let second = tokio::spawn({
+            let budget = Arc::clone(&budget);
+            async move { drop(budget.enter(Use::Visit).await) }
+        });
+        tokio::task::yield_now().await;
+        assert!(!second.is_finished());
+        drop(first);
+        second.await.unwrap();
+        assert_eq!(budget.state().in_use(), 0);
+    }
+}

@@ -1,0 +1,127 @@
+//! The connections of one host: opened within its budget, kept for the next tenant, and not kept for long.
+
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::{Duration, Instant};
+
+use sanderling_core::{Failure, HostName};
+use tokio::task::AbortHandle;
+
+use super::budget::{Budget, ToClose, Use};
+use super::connect::{Connection, Key, Opener};
+
+/// A connection is closed after this many uses: a backend's catalog caches grow with every schema that it has seen,
+/// and are only given back with the process.
+const RECYCLE_AFTER: u32 = 1_000;
+
+/// A connection that no tenant wanted for so long is closed: the server's places are not ours to sit on. Long enough
+/// for the pause between two claims of a worker.
+const KEPT_IDLE: Duration = Duration::from_secs(5);
+
+/// The connections of one host.
+pub(crate) struct Connections {
+    opener: Opener,
+    budget: Arc<Budget<Connection>>,
+    /// Closes what stays idle; begun with the first connection that is kept, ended with this value.
+    sweeper: Mutex<Option<AbortHandle>>,
+}
+
+impl Connections {
+    /// Reads the URL; connects nowhere yet. `limit` is the most connections that are open at one time, over all
+    /// databases and purposes, as long as no more sessions than that are asked for.
+    pub(crate) fn new(host: HostName, url: &str, limit: usize) -> Result<Self, Failure> {
+        Ok(Self {
+            opener: Opener::new(host, url)?,
+            budget: Budget::new(limit),
+            sweeper: Mutex::default(),
+        })
+    }
+
+    /// A connection for a session: a kept one that still answers, or a new one. Waits for no other session.
+    pub(crate) async fn take(&self, key: &Key) -> Result<Connection, Failure> {
+        close(self.budget.expire(KEPT_IDLE)).await;
+        while let Some((mut connection, permit)) = self.budget.reuse(|idle| idle.key == *key) {
+            connection.permit = Some(permit);
+            if connection.alive().await {
+                return Ok(connection);
+            }
+        }
+        self.open(key, Use::Session).await
+    }
+
+    /// A connection for a short visit. Waits until the budget has room; to be closed as soon as it was used.
+    pub(crate) async fn visit(&self, key: &Key) -> Result<Connection, Failure> {
+        self.open(key, Use::Visit).await
+    }
+
+    /// Keeps a session's connection for the next tenant, unless it has served enough. Closes what is kept too long,
+    /// or is too much.
+    pub(crate) async fn give(&self, mut connection: Connection) {
+        connection.uses += 1;
+        connection.idle_since = Instant::now();
+        let permit = connection.permit.take();
+        match permit {
+            Some(permit) if connection.uses < RECYCLE_AFTER => {
+                let over = self.budget.keep(connection, permit);
+                self.sweep();
+                close(over).await;
+            }
+            permit => {
+                connection.permit = permit;
+                connection.close().await;
+            }
+        }
+        close(self.budget.expire(KEPT_IDLE)).await;
+    }
+
+    /// Closes everything that is kept.
+    pub(crate) async fn close(&self) {
+        close(self.budget.expire(Duration::ZERO)).await;
+    }
+
+    /// Says which host, so that the message stands alone.
+    pub(crate) fn named(&self, failure: Failure) -> Failure {
+        self.opener.named(failure)
+    }
+
+    async fn open(&self, key: &Key, of: Use) -> Result<Connection, Failure> {
+        let (over, permit) = self.budget.enter(of).await;
+        futures::future::join_all(over.into_iter().map(Connection::close)).await;
+        self.opener.open(key, permit).await
+    }
+
+    fn sweep(&self) {
+        let mut sweeper = self.sweeper.lock().unwrap_or_else(PoisonError::into_inner);
+        if sweeper.as_ref().is_none_or(AbortHandle::is_finished) {
+            let budget = Arc::downgrade(&self.budget);
+            *sweeper = Some(tokio::spawn(close_what_stays_idle(budget)).abort_handle());
+        }
+    }
+}
+
+impl Drop for Connections {
+    fn drop(&mut self) {
+        let sweeper = self.sweeper.get_mut();
+        if let Some(sweeper) = sweeper.unwrap_or_else(PoisonError::into_inner) {
+            sweeper.abort();
+        }
+    }
+}
+
+async fn close_what_stays_idle(budget: Weak<Budget<Connection>>) {
+    while let Some(idle) = budget.upgrade() {
+        let since = idle.oldest().unwrap_or_else(Instant::now);
+        drop(idle);
+        tokio::time::sleep_until((since + KEPT_IDLE).into()).await;
+        if let Some(budget) = budget.upgrade() {
+            close(budget.expire(KEPT_IDLE)).await;
+        }
+    }
+}
+
+async fn close(connections: ToClose<Connection>) {
+    let closing = connections.into_iter().map(|(mut connection, permit)| {
+        connection.permit = Some(permit);
+        connection.close()
+    });
+    futures::future::join_all(closing).await;
+}
