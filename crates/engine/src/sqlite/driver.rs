@@ -9,7 +9,8 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode};
 use sqlx::{Connection, SqliteConnection};
 
 use super::errors::failure_of;
-use super::session::{SqliteSession, read_fence};
+use super::session::SqliteSession;
+use super::tables::read_fence;
 use super::watch::busy_timeout;
 use super::{catalog, files, reader};
 use crate::port::{Catalog, Claim, Driver, EngineError, Limits, Session};
@@ -42,28 +43,30 @@ impl SqliteDriver {
         place: &Place,
         wait_ms: u64,
         create: bool,
-    ) -> Result<(PathBuf, SqliteConnection), Failure> {
+    ) -> Result<(SqliteConnectOptions, SqliteConnection), Failure> {
         let path = files::file(&self.directory, place)?;
         let exists = files::exists(&path).map_err(|failure| at_place(place, failure))?;
         if !exists && !create {
             return Err(missing(place));
         }
-        let mut options = SqliteConnectOptions::new()
+        let options = SqliteConnectOptions::new()
             .filename(&path)
             .busy_timeout(busy_timeout(wait_ms))
-            .foreign_keys(true);
+            // See `keys`.
+            .foreign_keys(false);
+        let mut opening = options.clone();
         if !exists {
             if let Some(parent) = path.parent() {
                 std::fs::create_dir_all(parent).map_err(|error| {
                     Failure::new(ErrorClass::Resource, "io", format!("{place}: {error}"))
                 })?;
             }
-            options = options
+            opening = opening
                 .create_if_missing(true)
                 .journal_mode(SqliteJournalMode::Wal);
         }
         let at = |error: &sqlx::Error| at_place(place, failure_of(error));
-        let mut connection = SqliteConnection::connect_with(&options)
+        let mut connection = SqliteConnection::connect_with(&opening)
             .await
             .map_err(|error| match files::exists(&path) {
                 // It went away while it was being opened.
@@ -82,7 +85,7 @@ impl SqliteDriver {
                 .await
                 .map_err(|error| at(&error))?;
         }
-        Ok((path, connection))
+        Ok((options, connection))
     }
 }
 
@@ -135,11 +138,11 @@ impl Driver for SqliteDriver {
         claim: &Claim,
         limits: &Limits,
     ) -> Result<Box<dyn Session>, EngineError> {
-        let (_, connection) = self
+        let (options, connection) = self
             .connect(place, limits.lock_timeout_ms, limits.create_missing)
             .await
             .map_err(EngineError)?;
-        let session = SqliteSession::new(connection, claim.clone(), *limits)
+        let session = SqliteSession::new(options, connection, claim.clone(), *limits)
             .await
             .map_err(|error| EngineError(at_place(place, failure_of(&error))))?;
         Ok(Box::new(session))

@@ -9,6 +9,9 @@ fn primary(code: &str) -> i32 {
     code.parse::<i32>().unwrap_or(1) & 0xff
 }
 
+/// SQLITE_READONLY_ROLLBACK: a journal has to be rolled back, and the connection may only read.
+const HOT_JOURNAL: &str = "776";
+
 /// The class of a result code.
 fn class_of(code: &str) -> ErrorClass {
     match primary(code) {
@@ -45,6 +48,14 @@ pub(crate) fn failure_of(error: &sqlx::Error) -> Failure {
     match error {
         sqlx::Error::Database(database) => {
             let code = database.code().unwrap_or_default().into_owned();
+            if code == HOT_JOURNAL {
+                return Failure::new(
+                    ErrorClass::Precondition,
+                    "hot_journal",
+                    "a writer died here and left a -journal file, and looking must not repair it: open the file once \
+                     with the application or the sqlite3 shell, which rolls the unfinished transaction back",
+                );
+            }
             let message = match primary(&code) {
                 9 => "the statement ran longer than its limit".to_owned(),
                 _ => redact(database.message(), &[]),

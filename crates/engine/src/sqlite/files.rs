@@ -41,10 +41,10 @@ pub(crate) fn file(directory: &Path, place: &Place) -> Result<PathBuf, Failure> 
     }
     let path = directory.join(relative);
     if let (Ok(real), Ok(root)) = (nearest_real(&path), directory.canonicalize())
-        && !real.starts_with(&root)
+        && !real.is_some_and(|real| real.starts_with(&root))
     {
         return Err(refused(format!(
-            "{place}: a link leads out of {}",
+            "{place}: a link leads out of {}, or nowhere",
             directory.display()
         )));
     }
@@ -68,12 +68,14 @@ pub(crate) fn exists(path: &Path) -> Result<bool, Failure> {
     }
 }
 
-/// The path without links, as far as it exists.
-fn nearest_real(path: &Path) -> std::io::Result<PathBuf> {
+/// The path without links, as far as it exists; `None` where that cannot be followed.
+fn nearest_real(path: &Path) -> std::io::Result<Option<PathBuf>> {
     let mut at = path;
     loop {
         match at.canonicalize() {
-            Ok(real) => return Ok(real),
+            Ok(real) => return Ok(Some(real)),
+            // A link that is there and leads nowhere: a file created through it would appear where it points.
+            Err(_) if at.symlink_metadata().is_ok() => return Ok(None),
             Err(error) => at = at.parent().ok_or(error)?,
         }
     }
@@ -114,6 +116,14 @@ mod tests {
         std::os::unix::fs::symlink(out.path(), root.path().join("link")).unwrap();
         let failure = file(root.path(), &place("link/a.db")).unwrap_err();
         assert!(failure.message.contains("leads out"));
+        // Not there yet: creating it would create a file outside.
+        for (link, target) in [("d.db", "new.db"), ("dir", "new")] {
+            std::os::unix::fs::symlink(out.path().join(target), root.path().join(link)).unwrap();
+        }
+        for name in ["d.db", "dir/a.db"] {
+            let failure = file(root.path(), &place(name)).unwrap_err();
+            assert!(failure.message.contains("leads out"), "{name}");
+        }
     }
 
     #[test]

@@ -1,11 +1,14 @@
 //! SQLite, one file per tenant: statement by statement in one `BEGIN IMMEDIATE` transaction.
 
+mod between;
 mod catalog;
 mod driver;
 mod errors;
 mod files;
+mod keys;
 mod reader;
 mod session;
+mod tables;
 mod tokens;
 mod watch;
 

@@ -8,7 +8,7 @@ use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{Connection, SqliteConnection};
 
 use super::errors::failure_of;
-use super::session::read_ledger;
+use super::tables::read_ledger;
 
 /// How long a reader waits for a writer that holds a whole file (rollback journal only).
 const WAIT: Duration = Duration::from_secs(2);

@@ -3,40 +3,26 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use sanderling_core::{Epoch, ErrorClass, Failure, LedgerRow, RowState, StoreId};
-use sqlx::sqlite::SqliteRow;
-use sqlx::{Connection, Row, SqliteConnection};
+use sanderling_core::{ErrorClass, Failure, LedgerRow, RowState};
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{Connection, SqliteConnection};
 
+use super::between;
 use super::errors::{failure_of, is_answer, is_busy};
+use super::keys::Keys;
+use super::tables::{CREATE_LEDGER, RAISE_FENCE, WRITE_ROW, read_fence, read_ledger};
 use super::watch::{Watch, busy_timeout};
-use crate::ledger::{Found, RawRow, already, at_statement, at_step, find, in_order};
+use crate::ledger::{Found, already, at_statement, at_step, find};
 use crate::port::{Claim, Evidence, FenceRefusal, Limits, Session, Step, StepOutcome};
 use crate::send;
 
-const CREATE_LEDGER: &str = "CREATE TABLE IF NOT EXISTS sanderling_migrations (version TEXT PRIMARY KEY NOT NULL, \
-     name TEXT NOT NULL, checksum TEXT NOT NULL, state TEXT NOT NULL, step INTEGER NOT NULL DEFAULT 0, \
-     steps INTEGER NOT NULL DEFAULT 0, epoch INTEGER NOT NULL, rollout TEXT, applied_at INTEGER NOT NULL, \
-     duration_ms INTEGER NOT NULL, applied_by TEXT NOT NULL)";
-
-const RAISE_FENCE: &str = "INSERT INTO main.sanderling_fence AS f (id, store_id, epoch, claim) VALUES (0, ?1, ?2, ?3) \
-     ON CONFLICT (id) DO UPDATE SET epoch = excluded.epoch, claim = excluded.claim \
-     WHERE f.store_id = excluded.store_id \
-     AND (f.epoch < excluded.epoch OR (f.epoch = excluded.epoch AND f.claim = excluded.claim))";
-
-const READ_LEDGER: &str = "SELECT CAST(version AS TEXT), CAST(checksum AS TEXT), CAST(state AS TEXT), \
-     CAST(epoch AS INTEGER), CAST(rollout AS TEXT), CAST(applied_at AS INTEGER) FROM main.sanderling_migrations";
-
-const WRITE_ROW: &str = "INSERT INTO main.sanderling_migrations AS l \
-     (version, name, checksum, state, step, steps, epoch, rollout, applied_at, duration_ms, applied_by) \
-     VALUES (?1, ?2, ?3, 'applied', 0, 0, ?4, ?5, CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER) * 1000, ?6, ?7) \
-     ON CONFLICT (version) DO UPDATE SET name = excluded.name, checksum = excluded.checksum, state = excluded.state, \
-     step = 0, steps = 0, epoch = excluded.epoch, rollout = excluded.rollout, applied_at = excluded.applied_at, \
-     duration_ms = excluded.duration_ms, applied_by = excluded.applied_by \
-     WHERE l.state = 'reverted' AND l.epoch <= excluded.epoch";
-
 /// A session on its own connection.
 pub(crate) struct SqliteSession {
+    options: SqliteConnectOptions,
     connection: SqliteConnection,
+    /// Whether a migration ran on the connection: what it left there (temporary objects, attached files, pragmas)
+    /// dies with it.
+    used: bool,
     watch: Arc<Watch>,
     claim: Claim,
     limits: Limits,
@@ -50,6 +36,12 @@ enum Stop {
     Error(sqlx::Error),
 }
 
+impl Stop {
+    fn failed(failure: Failure) -> Self {
+        Self::Outcome(StepOutcome::Failed(failure))
+    }
+}
+
 impl From<sqlx::Error> for Stop {
     fn from(error: sqlx::Error) -> Self {
         Self::Error(error)
@@ -57,20 +49,35 @@ impl From<sqlx::Error> for Stop {
 }
 
 impl SqliteSession {
-    /// Takes a connection over and sets its hooks.
+    /// Takes a connection over and sets its hooks; `options` open another one like it.
     pub(crate) async fn new(
+        options: SqliteConnectOptions,
         mut connection: SqliteConnection,
         claim: Claim,
         limits: Limits,
     ) -> Result<Self, sqlx::Error> {
         let watch = Watch::over(&mut connection).await?;
         Ok(Self {
+            options,
             connection,
+            used: false,
             watch,
             claim,
             limits,
             lost: None,
         })
+    }
+
+    /// Makes sure that no migration has run on the connection. Nothing is under way when this is called.
+    async fn renew(&mut self) -> Result<(), sqlx::Error> {
+        if self.used {
+            let mut connection = SqliteConnection::connect_with(&self.options).await?;
+            self.watch = Watch::over(&mut connection).await?;
+            let used = std::mem::replace(&mut self.connection, connection);
+            self.used = false;
+            let _ = used.close().await;
+        }
+        Ok(())
     }
 
     async fn transaction(&mut self, steps: &[Step<'_>]) -> StepOutcome {
@@ -100,6 +107,7 @@ impl SqliteSession {
     }
 
     async fn begin(&mut self, steps: &[Step<'_>]) -> Result<(), sqlx::Error> {
+        self.renew().await?;
         let wait = steps.iter().find_map(|step| step.lock_timeout_ms);
         let wait = wait.unwrap_or(self.limits.lock_timeout_ms);
         let pragma = format!("PRAGMA busy_timeout = {}", busy_timeout(wait).as_millis());
@@ -122,31 +130,38 @@ impl SqliteSession {
         sqlx::raw_sql(CREATE_LEDGER)
             .execute(&mut self.connection)
             .await?;
-        let rows = self
-            .ledger()
-            .await?
-            .map_err(|failure| Stop::Outcome(StepOutcome::Failed(failure)))?;
+        let rows = self.ledger().await?.map_err(Stop::failed)?;
         if let Some(outcome) = already(&rows, steps) {
             return Err(Stop::Outcome(outcome));
         }
+        let mut keys = Keys::broken(&mut self.connection).await?;
+        let mut former: Option<&Step<'_>> = None;
         for step in steps {
             match find(&rows, step) {
-                Found::Open => self.apply(step).await?,
-                Found::Applied(_) => {}
-                Found::Refused(failure) => {
-                    return Err(Stop::Outcome(StepOutcome::Failed(*failure)));
+                Found::Open => {
+                    if let Some(former) = former
+                        && let Some(failure) = between::clear(&mut self.connection).await?
+                    {
+                        return Err(Stop::failed(at_step(failure, former)));
+                    }
+                    keys = self.apply(step, keys).await?;
+                    former = Some(step);
                 }
+                Found::Applied(_) => {}
+                Found::Refused(failure) => return Err(Stop::failed(*failure)),
             }
         }
         Ok(())
     }
 
-    async fn apply(&mut self, step: &Step<'_>) -> Result<(), Stop> {
+    /// One version; returns the foreign keys that are broken after it, none of them by it.
+    async fn apply(&mut self, step: &Step<'_>, before: Keys) -> Result<Keys, Stop> {
         let begun = std::time::Instant::now();
         let rollbacks = self.watch.rollbacks();
         let limit = step
             .statement_timeout_ms
             .unwrap_or(self.limits.statement_timeout_ms);
+        self.used = true;
         self.watch.close_gate(true);
         let body = self.body(step, limit).await;
         self.watch.limit(0);
@@ -156,11 +171,15 @@ impl SqliteSession {
             if let Err(Stop::Outcome(StepOutcome::Failed(failure))) = body
                 && failure.cause.code != COMMIT_REFUSED
             {
-                return Err(Stop::Outcome(StepOutcome::Failed(failure)));
+                return Err(Stop::failed(failure));
             }
-            return Err(Stop::Outcome(StepOutcome::Failed(at_step(ended(), step))));
+            return Err(Stop::failed(at_step(ended(), step)));
         }
         body?;
+        let keys = Keys::broken(&mut self.connection).await?;
+        if let Some(failure) = keys.newly(&before) {
+            return Err(Stop::failed(at_step(failure, step)));
+        }
         let duration = i64::try_from(begun.elapsed().as_millis()).unwrap_or(i64::MAX);
         let written = sqlx::query(WRITE_ROW)
             .bind(step.version.as_str())
@@ -173,16 +192,16 @@ impl SqliteSession {
             .execute(&mut self.connection)
             .await?;
         if written.rows_affected() == 1 {
-            return Ok(());
+            return Ok(keys);
         }
-        Err(Stop::Outcome(StepOutcome::Failed(at_step(
+        Err(Stop::failed(at_step(
             Failure::new(
                 ErrorClass::Precondition,
                 "ledger_row",
                 "another row took the version's place in the ledger while the migration ran",
             ),
             step,
-        ))))
+        )))
     }
 
     async fn body(&mut self, step: &Step<'_>, limit_ms: u64) -> Result<(), Stop> {
@@ -194,7 +213,7 @@ impl SqliteSession {
                     return Err(Stop::Error(error));
                 }
                 let failure = at_statement(failure_of(&error), step, index, None);
-                return Err(Stop::Outcome(StepOutcome::Failed(failure)));
+                return Err(Stop::failed(failure));
             }
         }
         Ok(())
@@ -322,6 +341,7 @@ impl Session for SqliteSession {
             )));
         }
         let unavailable = |error: sqlx::Error| FenceRefusal::Unavailable(failure_of(&error));
+        self.renew().await.map_err(unavailable)?;
         if !self.raise_fence().await.map_err(unavailable)? {
             return Err(self.who_fences().await.unwrap_or_else(unavailable));
         }
@@ -335,63 +355,4 @@ impl Session for SqliteSession {
         // Closing checkpoints and removes the -wal file; a failure of that loses nothing.
         let _ = self.connection.close().await;
     }
-}
-
-/// Who holds the fence, if anybody ever did.
-pub(super) async fn read_fence(
-    connection: &mut SqliteConnection,
-) -> Result<Option<(StoreId, Epoch)>, sqlx::Error> {
-    let row = sqlx::query("SELECT store_id, epoch FROM main.sanderling_fence WHERE id = 0")
-        .fetch_optional(connection)
-        .await?;
-    row.map(|row| {
-        Ok((
-            StoreId::new(row.try_get::<String, _>(0)?),
-            Epoch(row.try_get(1)?),
-        ))
-    })
-    .transpose()
-}
-
-/// Every row of the ledger; `None` where there is no ledger. Asks for the table only when reading failed.
-pub(super) async fn read_ledger(
-    connection: &mut SqliteConnection,
-) -> Result<Option<Result<Vec<LedgerRow>, Failure>>, sqlx::Error> {
-    let rows = match sqlx::query(READ_LEDGER).fetch_all(&mut *connection).await {
-        Ok(rows) => rows,
-        Err(error) if is_answer(&error) && !has_ledger(connection).await? => {
-            return Ok(None);
-        }
-        Err(error) => return Err(error),
-    };
-    let rows = rows
-        .iter()
-        .map(raw_row)
-        .collect::<Result<Vec<_>, sqlx::Error>>()?;
-    let parsed = rows
-        .into_iter()
-        .map(RawRow::parse)
-        .collect::<Result<_, _>>();
-    Ok(Some(parsed.map(in_order)))
-}
-
-/// Whether the file has a ledger.
-async fn has_ledger(connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
-    sqlx::query(
-        "SELECT 1 FROM main.sqlite_schema WHERE type = 'table' AND name = 'sanderling_migrations'",
-    )
-    .fetch_optional(connection)
-    .await
-    .map(|row| row.is_some())
-}
-
-fn raw_row(row: &SqliteRow) -> Result<RawRow, sqlx::Error> {
-    Ok(RawRow {
-        version: row.try_get(0)?,
-        checksum: row.try_get(1)?,
-        state: row.try_get(2)?,
-        epoch: row.try_get(3)?,
-        rollout: row.try_get(4)?,
-        applied_at: row.try_get(5)?,
-    })
 }

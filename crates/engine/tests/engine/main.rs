@@ -8,5 +8,6 @@ mod postgres;
 mod proxy;
 mod resistance;
 mod sqlite;
+mod sqlite_leftovers;
 mod support;
 mod survey;

@@ -1,0 +1,91 @@
+//! Ledger and fence of a file: their statements, and how they are read.
+
+use sanderling_core::{Epoch, Failure, LedgerRow, StoreId};
+use sqlx::sqlite::SqliteRow;
+use sqlx::{Row, SqliteConnection};
+
+use super::errors::is_answer;
+use crate::ledger::{RawRow, in_order};
+
+/// The ledger's table.
+pub(super) const CREATE_LEDGER: &str = "CREATE TABLE IF NOT EXISTS sanderling_migrations (version TEXT PRIMARY KEY NOT NULL, \
+     name TEXT NOT NULL, checksum TEXT NOT NULL, state TEXT NOT NULL, step INTEGER NOT NULL DEFAULT 0, \
+     steps INTEGER NOT NULL DEFAULT 0, epoch INTEGER NOT NULL, rollout TEXT, applied_at INTEGER NOT NULL, \
+     duration_ms INTEGER NOT NULL, applied_by TEXT NOT NULL)";
+
+/// Raises the fence to a claim; touches no row when the fence is ahead or another store's.
+pub(super) const RAISE_FENCE: &str = "INSERT INTO main.sanderling_fence AS f (id, store_id, epoch, claim) VALUES (0, ?1, ?2, ?3) \
+     ON CONFLICT (id) DO UPDATE SET epoch = excluded.epoch, claim = excluded.claim \
+     WHERE f.store_id = excluded.store_id \
+     AND (f.epoch < excluded.epoch OR (f.epoch = excluded.epoch AND f.claim = excluded.claim))";
+
+const READ_LEDGER: &str = "SELECT CAST(version AS TEXT), CAST(checksum AS TEXT), CAST(state AS TEXT), \
+     CAST(epoch AS INTEGER), CAST(rollout AS TEXT), CAST(applied_at AS INTEGER) FROM main.sanderling_migrations";
+
+/// Writes a version's row; touches none when another took its place.
+pub(super) const WRITE_ROW: &str = "INSERT INTO main.sanderling_migrations AS l \
+     (version, name, checksum, state, step, steps, epoch, rollout, applied_at, duration_ms, applied_by) \
+     VALUES (?1, ?2, ?3, 'applied', 0, 0, ?4, ?5, CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER) * 1000, ?6, ?7) \
+     ON CONFLICT (version) DO UPDATE SET name = excluded.name, checksum = excluded.checksum, state = excluded.state, \
+     step = 0, steps = 0, epoch = excluded.epoch, rollout = excluded.rollout, applied_at = excluded.applied_at, \
+     duration_ms = excluded.duration_ms, applied_by = excluded.applied_by \
+     WHERE l.state = 'reverted' AND l.epoch <= excluded.epoch";
+
+/// Who holds the fence, if anybody ever did.
+pub(super) async fn read_fence(
+    connection: &mut SqliteConnection,
+) -> Result<Option<(StoreId, Epoch)>, sqlx::Error> {
+    let row = sqlx::query("SELECT store_id, epoch FROM main.sanderling_fence WHERE id = 0")
+        .fetch_optional(connection)
+        .await?;
+    row.map(|row| {
+        Ok((
+            StoreId::new(row.try_get::<String, _>(0)?),
+            Epoch(row.try_get(1)?),
+        ))
+    })
+    .transpose()
+}
+
+/// Every row of the ledger; `None` where there is no ledger. Asks for the table only when reading failed.
+pub(super) async fn read_ledger(
+    connection: &mut SqliteConnection,
+) -> Result<Option<Result<Vec<LedgerRow>, Failure>>, sqlx::Error> {
+    let rows = match sqlx::query(READ_LEDGER).fetch_all(&mut *connection).await {
+        Ok(rows) => rows,
+        Err(error) if is_answer(&error) && !has_ledger(connection).await? => {
+            return Ok(None);
+        }
+        Err(error) => return Err(error),
+    };
+    let rows = rows
+        .iter()
+        .map(raw_row)
+        .collect::<Result<Vec<_>, sqlx::Error>>()?;
+    let parsed = rows
+        .into_iter()
+        .map(RawRow::parse)
+        .collect::<Result<_, _>>();
+    Ok(Some(parsed.map(in_order)))
+}
+
+/// Whether the file has a ledger.
+async fn has_ledger(connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
+    sqlx::query(
+        "SELECT 1 FROM main.sqlite_schema WHERE type = 'table' AND name = 'sanderling_migrations'",
+    )
+    .fetch_optional(connection)
+    .await
+    .map(|row| row.is_some())
+}
+
+fn raw_row(row: &SqliteRow) -> Result<RawRow, sqlx::Error> {
+    Ok(RawRow {
+        version: row.try_get(0)?,
+        checksum: row.try_get(1)?,
+        state: row.try_get(2)?,
+        epoch: row.try_get(3)?,
+        rollout: row.try_get(4)?,
+        applied_at: row.try_get(5)?,
+    })
+}
