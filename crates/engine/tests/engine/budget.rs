@@ -73,7 +73,7 @@ async fn within_budget(sampler: &mut PgConnection) -> usize {
     let mut seen = sessions(sampler).await;
     if seen.len() > BUDGET {
         until_async(
-            Duration::from_secs(1),
+            Duration::from_secs(3),
             "sessions beyond the budget to leave",
             async || {
                 let now = sessions(sampler).await;
