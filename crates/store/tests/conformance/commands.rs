@@ -190,7 +190,9 @@ pub(crate) async fn resume_goes_on_with_partial_targets(backend: Backend) {
 
 pub(crate) async fn retry_by_class(backend: Backend) {
     let store = backend.open().await;
-    let id = running(&store, plan(&backend.fleet, &[4])).await;
+    let mut planned = plan(&backend.fleet, &[4]);
+    planned.policy.limits.max_failures = Some(1);
+    let id = running(&store, planned).await;
     let grants = start(&store, &id, 0..4, LEASE).await;
     let classes = [ErrorClass::Timeout, ErrorClass::Permission];
     for (grant, class) in grants.iter().zip(classes) {

@@ -49,7 +49,7 @@ macro_rules! backends {
                 takeover_is_remembered_until_it_is_disproved,
             },
             reports::{
-                outcomes_are_recorded, a_retry_waits_and_counts, a_failure_halts_in_its_own_transaction,
+                outcomes_are_recorded, a_tenant_between_two_versions_is_called_so, a_retry_waits_and_counts, a_failure_halts_in_its_own_transaction,
                 late_and_double_reports_change_nothing, reports_of_several_rollouts, nonsense_is_refused,
             },
             commands::{

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use sanderling_core::{ErrorClass, EventKind, Outcome, RolloutState, Version};
-use sanderling_store::{Receipt, StoreError, TargetResult};
+use sanderling_store::{Command, Receipt, StoreError, TargetResult};
 use sanderling_testkit::until_async;
 
 use crate::backend::Backend;
@@ -14,15 +14,14 @@ use crate::fleet::{
 
 pub(crate) async fn outcomes_are_recorded(backend: Backend) {
     let store = backend.open().await;
-    let id = running(&store, plan(&backend.fleet, &[5])).await;
+    let id = running(&store, plan(&backend.fleet, &[4])).await;
     let outcomes = [
         Outcome::Succeeded,
         Outcome::UpToDate,
-        Outcome::Partial,
         Outcome::Failed,
         Outcome::Dirty,
     ];
-    let grants = start(&store, &id, 0..5, LEASE).await;
+    let grants = start(&store, &id, 0..4, LEASE).await;
     let reports: Vec<_> = grants
         .iter()
         .zip(outcomes)
@@ -30,7 +29,7 @@ pub(crate) async fn outcomes_are_recorded(backend: Backend) {
         .collect();
     assert_eq!(
         store.report(&reports).await.unwrap(),
-        [Receipt::Recorded; 5]
+        [Receipt::Recorded; 4]
     );
     for (target, outcome) in targets(&store, &id).await.iter().zip(outcomes) {
         assert_eq!(target.outcome, outcome);
@@ -44,6 +43,41 @@ pub(crate) async fn outcomes_are_recorded(backend: Backend) {
     let state = rollout(&store, &id).await;
     assert_eq!((state.tally.failed, state.in_flight.len()), (2, 0));
     assert_eq!(state.causes.len(), 1);
+}
+
+/// Between two versions: pending again while the rollout runs, partial once it is cancelled, whoever had it in hand.
+pub(crate) async fn a_tenant_between_two_versions_is_called_so(backend: Backend) {
+    let store = backend.open().await;
+    let id = running(&store, plan(&backend.fleet, &[3])).await;
+    let grants = start(&store, &id, 0..3, LEASE).await;
+    report(&store, &grants[0], ended(Outcome::Partial)).await;
+    assert_eq!(outcome_of(&store, &id, 0).await, Outcome::Pending);
+    let cancel = Command::Cancel {
+        reason: "wrong night".to_owned(),
+    };
+    store.command(&id, &cancel, "anna").await.unwrap();
+    assert_eq!(outcome_of(&store, &id, 0).await, Outcome::Partial);
+    for (n, (grant, applied)) in grants[1..]
+        .iter()
+        .zip([vec![Version::new("1")], vec![]])
+        .enumerate()
+    {
+        let result = TargetResult::Released {
+            applied,
+            fenced: true,
+        };
+        report(&store, grant, result).await;
+        let expected = [Outcome::Partial, Outcome::Cancelled][n];
+        assert_eq!(outcome_of(&store, &id, n + 1).await, expected);
+    }
+    let outcomes = rollout(&store, &id).await.outcomes();
+    assert_eq!(
+        (
+            outcomes.get(Outcome::Partial),
+            outcomes.get(Outcome::Cancelled)
+        ),
+        (2, 1)
+    );
 }
 
 pub(crate) async fn a_retry_waits_and_counts(backend: Backend) {

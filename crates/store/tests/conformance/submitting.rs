@@ -1,6 +1,5 @@
 //! Plans become rollouts, or join the one that is already doing it.
 
-
 use sanderling_core::plan::LeftOut;
 use sanderling_core::{ErrorClass, EventKind, Outcome, RolloutState, Version};
 use sanderling_store::StoreError;
