@@ -9,6 +9,32 @@ pub(crate) fn redact(message: &str, secrets: &[String]) -> String {
     text
 }
 
+/// Hides what a message quotes, in whatever language the server speaks: everything between the first quotation mark
+/// and the last, because a value may hold marks itself.
+pub(crate) fn without_values(message: &str) -> String {
+    let is_mark = |c: char| {
+        matches!(
+            c,
+            '"' | '«' | '»' | '„' | '“' | '”' | '‹' | '›' | '「' | '」'
+        )
+    };
+    let marks: Vec<_> = message
+        .char_indices()
+        .filter(|(_, c)| is_mark(*c))
+        .collect();
+    match (marks.first(), marks.last()) {
+        (Some((first, mark)), Some((last, _))) if first < last => {
+            format!(
+                "{}***{}",
+                &message[..first + mark.len_utf8()],
+                &message[*last..]
+            )
+        }
+        (Some((first, mark)), _) => format!("{}***", &message[..first + mark.len_utf8()]),
+        _ => message.to_owned(),
+    }
+}
+
 /// What must never be printed of a connection URL: the password as written and percent-decoded.
 pub(crate) fn secrets_of(url: &str) -> Vec<String> {
     let Some((_, rest)) = url.split_once("://") else {
@@ -59,6 +85,28 @@ mod tests {
         let secrets = secrets_of("postgres://app:s%3Acret@db/x?password=other");
         let text = redact("bad s%3Acret\n or s:cret or other", &secrets);
         assert_eq!(text, "bad *** or *** or ***");
+    }
+
+    #[test]
+    fn quoted_values_vanish_in_every_language() {
+        for (message, masked) in [
+            (
+                "syntax for type integer: \"jane \"x\" doe\"",
+                "syntax for type integer: \"***\"",
+            ),
+            (
+                "value \"99\" is out of range",
+                "value \"***\" is out of range",
+            ),
+            (
+                "Syntax für Typ integer: »jane«",
+                "Syntax für Typ integer: »***«",
+            ),
+            ("division by zero", "division by zero"),
+            ("cut \"off", "cut \"***"),
+        ] {
+            assert_eq!(without_values(message), masked);
+        }
     }
 
     #[test]

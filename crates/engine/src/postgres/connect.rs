@@ -242,6 +242,9 @@ impl Opener {
             ("default_transaction_deferrable", "off"),
             ("standard_conforming_strings", "on"),
             ("TimeZone", "UTC"),
+            // What is sent outside a guard must not meet anybody's names, nor run anybody's policies.
+            ("search_path", "pg_catalog,pg_temp"),
+            ("row_security", "off"),
             ("client_min_messages", "warning"),
             ("idle_in_transaction_session_timeout", IDLE_IN_TRANSACTION),
             ("client_connection_check_interval", CLIENT_CHECK),

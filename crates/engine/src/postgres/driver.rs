@@ -12,6 +12,7 @@ use super::connections::Connections;
 use super::errors::{MISSING, Trouble};
 use super::guard::{Guard, RESET, install_fence};
 use super::names::{Schema, literal};
+use super::ownership::{ask_fence, not_our_fence};
 use super::session::PostgresSession;
 use super::{catalog, survey};
 use crate::grouping::by_group;
@@ -42,14 +43,17 @@ impl Shared {
         if self.fenced().contains(&connection.database) {
             return Ok(());
         }
-        let ask = "SELECT 1 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
-                   WHERE n.nspname = 'sanderling' AND c.relname = 'fence'";
-        if connection.rows(ask.to_owned()).await?.is_empty()
+        if connection.rows(ask_fence()).await?.is_empty()
             && let Err(trouble) = connection.rows(install_fence()).await
         {
             // The transaction that failed must not stay open; the trouble itself is what matters.
             let _ = connection.rows("ROLLBACK".to_owned()).await;
             return Err(trouble);
+        }
+        // Asked again after an installation: somebody may have been faster, or own the schema.
+        let ours = connection.rows(ask_fence()).await?;
+        if ours.first().and_then(|row| text(row, 0)).as_deref() != Some("true") {
+            return Err(Trouble::Server(not_our_fence()));
         }
         self.fenced().insert(connection.database.clone());
         Ok(())

@@ -3,10 +3,13 @@
 use sanderling_core::{ErrorClass, Failure};
 use sqlx::postgres::{PgDatabaseError, PgErrorPosition, PgSeverity};
 
-use crate::redact::redact;
+use crate::redact::{redact, without_values};
 
 /// The code of a failure that says with certainty that a place is not there: no message of anybody can arrive.
 pub(crate) const MISSING: &str = "missing";
+
+/// The code of a fence that is somebody else's.
+pub(crate) const FENCE_OWNER: &str = "fence_owner";
 
 /// SQLSTATEs of our own, raised by the guard and the tail. They count only where those statements stand: a
 /// migration that raises the same code is a migration that failed.
@@ -23,6 +26,10 @@ pub(crate) mod state {
     pub(crate) const UNFIT: &str = "SDUNF";
     /// The migration ended our transaction.
     pub(crate) const ENDED: &str = "SDEND";
+    /// A table of ours is somebody else's.
+    pub(crate) const OWNER: &str = "SDOWN";
+    /// The migration moved the search path.
+    pub(crate) const PATH: &str = "SDPTH";
     /// The ledger row could not be written because another is in its place.
     pub(crate) const TAKEN: &str = "SDROW";
 }
@@ -50,6 +57,8 @@ const CLASSES: &[(&str, ErrorClass)] = &[
     ("SDMIS", ErrorClass::Precondition),
     ("SDUNF", ErrorClass::Internal),
     ("SDROW", ErrorClass::Precondition),
+    ("SDOWN", ErrorClass::Precondition),
+    (FENCE_OWNER, ErrorClass::Precondition),
 ];
 
 /// The class of a SQLSTATE. What is not listed is the migration's own fault: syntax, objects, constraints, data.
@@ -89,13 +98,19 @@ impl Trouble {
             && let Some(pg) = database.try_downcast_ref::<PgDatabaseError>()
             && !matches!(pg.severity(), PgSeverity::Fatal | PgSeverity::Panic)
         {
+            let position = match pg.position() {
+                Some(PgErrorPosition::Original(at)) => at.checked_sub(1),
+                _ => None,
+            };
+            let mut message = redact(pg.message(), secrets);
+            // With a position the value stands in the migration's text; without one it comes from a row.
+            if pg.code().starts_with("22") && position.is_none() {
+                message = without_values(&message);
+            }
             return Self::Server(ServerError {
                 code: pg.code().to_owned(),
-                message: redact(pg.message(), secrets),
-                position: match pg.position() {
-                    Some(PgErrorPosition::Original(at)) => at.checked_sub(1),
-                    _ => None,
-                },
+                message,
+                position,
             });
         }
         Self::Lost(failure_of(error, secrets))

@@ -5,6 +5,7 @@ use sanderling_core::{Epoch, Failure, LedgerRow, RolloutId, StoreId};
 
 use super::errors::state;
 use super::names::{Schema, installation_key, literal};
+use super::ownership;
 use crate::port::{Claim, Step};
 
 /// What a former tenant could have left in the session. Statements of one message share its transaction, so
@@ -29,6 +30,7 @@ pub(crate) const BETWEEN: &[&str] = &[
     "CLOSE ALL",
     "RESET ALL",
     "DEALLOCATE ALL",
+    "DISCARD TEMP",
 ];
 
 /// A migration may have taken another role on; the ledger is the login role's, also after COMMIT.
@@ -36,19 +38,27 @@ pub(crate) const AS_LOGIN: &[&str] = &["SET SESSION AUTHORIZATION DEFAULT", "SET
 
 /// Whether the session may serve another tenant. What is named here works before a reset can: the lexing of the next
 /// message and the mode of its transaction.
-pub(crate) const FIT: &str = "(pg_catalog.current_setting('standard_conforming_strings') = 'on' \
-     AND pg_catalog.current_setting('client_encoding') = 'UTF8' \
-     AND pg_catalog.current_setting('default_transaction_isolation') = 'read committed' \
-     AND pg_catalog.current_setting('default_transaction_deferrable') = 'off' \
-     AND pg_catalog.current_setting('default_transaction_read_only') = 'off')::text";
+pub(crate) const FIT: &str = "(pg_catalog.current_setting('standard_conforming_strings') OPERATOR(pg_catalog.=) 'on' \
+     AND pg_catalog.current_setting('client_encoding') OPERATOR(pg_catalog.=) 'UTF8' \
+     AND pg_catalog.current_setting('default_transaction_isolation') OPERATOR(pg_catalog.=) 'read committed' \
+     AND pg_catalog.current_setting('default_transaction_deferrable') OPERATOR(pg_catalog.=) 'off' \
+     AND pg_catalog.current_setting('default_transaction_read_only') OPERATOR(pg_catalog.=) 'off')::text";
 
-/// The columns of a ledger read, in the order of `crate::ledger::RawRow`.
+/// A commit that the server has not flushed is no evidence. The other levels, which differ in whom they wait for, stay.
+const FLUSHED: &str = "IF pg_catalog.current_setting('synchronous_commit') = 'off' THEN
+ PERFORM pg_catalog.set_config('synchronous_commit', 'on', true);
+END IF;
+";
+
+/// The columns of a ledger read, in the order of `crate::ledger::RawRow`. Operands have the very types of an operator
+/// of the server's: an inexact one would lose against another schema's that fits exactly.
 pub(crate) const LEDGER_COLUMNS: &str = "version, checksum, state, epoch::text, rollout, \
-     (extract(epoch FROM applied_at) * 1000000)::bigint::text";
+     (extract(epoch FROM applied_at) OPERATOR(pg_catalog.*) 1000000::numeric)::bigint::text";
 
 /// The values of one claim on one place, quoted.
 pub(crate) struct Guard {
     pub(crate) schema: Schema,
+    path: String,
     store: String,
     claim: String,
     rollout: String,
@@ -64,6 +74,7 @@ impl Guard {
     /// Quotes what the claim brings.
     pub(crate) fn new(schema: Schema, claim: &Claim) -> Result<Self, Failure> {
         Ok(Self {
+            path: literal(&format!("{}, pg_temp", schema.ident))?.to_string(),
             store: literal(claim.store.as_str())?.to_string(),
             claim: literal(claim.nonce.as_str())?.to_string(),
             rollout: literal(claim.rollout.as_str())?.to_string(),
@@ -87,13 +98,18 @@ impl Guard {
         *store == self.store_id
     }
 
-    /// Names resolve in the tenant's schema and, last, in the session's temporary one.
+    /// Names resolve in the tenant's schema and, last, in the session's temporary one. As a function, because SET
+    /// would store the names as it likes to quote them, and the tail compares.
     pub(crate) fn search_path(&self) -> String {
-        format!("SET LOCAL search_path = {}, pg_temp", self.schema.ident)
+        format!(
+            "SELECT pg_catalog.set_config('search_path', {}, true)",
+            self.path
+        )
     }
 
-    /// Lock, fence and ledger, each in a statement (and so a snapshot) of its own; one block, because each costs a
-    /// parse. `tag` is random: nothing inside can end the block early.
+    /// Search path, lock, fence and ledger, each in a statement (and so a snapshot) of its own; one block, because each costs a
+    /// parse. `tag` is random: nothing inside can end the block early. The ledger is locked as the tail's INSERT will
+    /// lock it, so that nobody can put another in its place, or a trigger on it, once it was looked at.
     pub(crate) fn enter(
         &self,
         tag: &str,
@@ -114,9 +130,22 @@ impl Guard {
             "schema {} is missing, or the login role may not use it",
             self.schema.name
         ))?;
+        let ledger = schema_ledger(&self.schema)?;
+        let owned = ownership::demand(
+            &ledger,
+            state::OWNER,
+            literal(&format!(
+                "{} is not a table of the login role or of a role that it is a member of, or it bears triggers or rules, \
+                 which would run as the login role: find out who made it, then drop those and ALTER TABLE … OWNER TO \
+                 the login role, or remove the table",
+                self.schema.ledger()
+            ))?
+            .as_str(),
+        );
         let Self {
             schema,
             application,
+            path,
             ..
         } = self;
         let (ledger, fence, key) = (
@@ -126,6 +155,7 @@ impl Guard {
         );
         Ok(format!(
             "DO ${tag}$ BEGIN
+PERFORM pg_catalog.set_config('search_path', {path}, true);
 IF pg_catalog.current_schema() IS DISTINCT FROM {schema_name}::name THEN
  RAISE EXCEPTION USING ERRCODE = '{MISSING}', MESSAGE = {missing};
 END IF;
@@ -140,7 +170,8 @@ END IF;
 IF NOT FOUND THEN
  RAISE EXCEPTION USING ERRCODE = '{FENCED}', MESSAGE = 'the fence refuses this claim';
 END IF;
-{create}IF EXISTS (SELECT FROM {ledger} WHERE version IN ({versions}) AND state <> 'reverted') THEN
+{create}LOCK TABLE {ledger} IN ROW EXCLUSIVE MODE;
+{owned}IF EXISTS (SELECT FROM {ledger} WHERE version::text IN ({versions}) AND state::text <> 'reverted') THEN
  RAISE EXCEPTION USING ERRCODE = '{ALREADY}', MESSAGE = 'the ledger has the version';
 END IF;
 END ${tag}$",
@@ -166,8 +197,8 @@ END ${tag}$",
             "INSERT INTO sanderling.fence AS f (place, store_id, epoch, claim)
  VALUES ({place}, {store}, {epoch}, {claim})
  ON CONFLICT (place) DO UPDATE SET epoch = excluded.epoch, claim = excluded.claim
- WHERE f.store_id = excluded.store_id
- AND (f.epoch < excluded.epoch OR (f.epoch = excluded.epoch AND f.claim = excluded.claim))",
+ WHERE f.store_id::text = excluded.store_id::text
+ AND (f.epoch < excluded.epoch OR (f.epoch = excluded.epoch AND f.claim::text = excluded.claim::text))",
             place = schema.literal,
         )
     }
@@ -183,9 +214,15 @@ END ${tag}$",
         )
     }
 
+    /// The same for a message of its own, which has no transaction block: lasts until the message ends.
+    pub(crate) fn flushed() -> &'static str {
+        "SELECT pg_catalog.set_config('synchronous_commit', 'on', true) \
+         WHERE pg_catalog.current_setting('synchronous_commit') = 'off'"
+    }
+
     /// Proves that the transaction is still the guard's (the fence's row was written by it) and writes the ledger
-    /// row, in one statement. What it raises tells the two apart.
-    pub(crate) fn leave(&self, tag: &str, step: &Step<'_>) -> Result<String, Failure> {
+    /// row, in one statement. What it raises tells the two apart. `made`: the guard may have made the ledger.
+    pub(crate) fn leave(&self, tag: &str, step: &Step<'_>, made: bool) -> Result<String, Failure> {
         let Self {
             store,
             claim,
@@ -198,8 +235,8 @@ END ${tag}$",
         let version = literal(step.version.as_str())?;
         let (name, checksum) = (literal(step.name)?, literal(step.checksum.as_str())?);
         let ours = format!(
-            "FROM sanderling.fence f WHERE f.place = {place} AND f.store_id = {store} AND f.epoch = {epoch}
- AND f.claim = {claim} AND f.xmin = pg_catalog.pg_current_xact_id_if_assigned()::xid",
+            "FROM sanderling.fence f WHERE f.place::text = {place} AND f.store_id::text = {store}
+ AND f.epoch::bigint = {epoch}::bigint AND f.claim::text = {claim} AND f.xmin = pg_catalog.pg_current_xact_id_if_assigned()::xid",
             place = schema.literal,
         );
         let raise_ended = format!(
@@ -207,21 +244,34 @@ END ${tag}$",
             state::ENDED
         );
         // Where the guard made the ledger, it went with the guard's transaction, and INSERT could not even be read.
-        let first = if step.has_ledger {
-            String::new()
-        } else {
+        let first = if made {
             format!("IF NOT EXISTS (SELECT {ours}) THEN\n {raise_ended}\nEND IF;\n")
+        } else {
+            String::new()
         };
+        // A path that was moved decides what every name and operator below means. A hidden ROLLBACK moves it too.
+        let moved = format!(
+            "IF pg_catalog.current_setting('search_path') OPERATOR(pg_catalog.<>) {path} THEN
+ PERFORM pg_catalog.set_config('search_path', 'pg_catalog', true);
+ IF EXISTS (SELECT {ours}) THEN
+  RAISE EXCEPTION USING ERRCODE = '{PATH}', MESSAGE = 'the migration moved search_path and left it there: qualify names instead, or set it back to what it was at the migration''s end';
+ END IF;
+ {raise_ended}
+END IF;
+",
+            path = self.path,
+            PATH = state::PATH,
+        );
         Ok(format!(
             "DO ${tag}$ BEGIN
-{first}INSERT INTO {ledger} AS l (version, name, checksum, state, step, steps, epoch, rollout, applied_at, duration_ms, applied_by)
+{moved}{FLUSHED}{first}INSERT INTO {ledger} AS l (version, name, checksum, state, step, steps, epoch, rollout, applied_at, duration_ms, applied_by)
  SELECT {version}, {name}, {checksum}, 'applied', 0, 0, {epoch}, {rollout}, pg_catalog.clock_timestamp(),
- (extract(epoch FROM pg_catalog.clock_timestamp() - pg_catalog.now()) * 1000)::bigint, {worker}
+ (extract(epoch FROM pg_catalog.clock_timestamp() - pg_catalog.now()) * 1000::numeric)::bigint, {worker}
  {ours}
  ON CONFLICT (version) DO UPDATE SET name = excluded.name, checksum = excluded.checksum, state = excluded.state,
  step = 0, steps = 0, epoch = excluded.epoch, rollout = excluded.rollout, applied_at = excluded.applied_at,
  duration_ms = excluded.duration_ms, applied_by = excluded.applied_by
- WHERE l.state = 'reverted' AND l.epoch <= excluded.epoch;
+ WHERE l.state::text = 'reverted' AND l.epoch <= excluded.epoch;
 IF NOT FOUND THEN
  IF EXISTS (SELECT {ours}) THEN
   RAISE EXCEPTION USING ERRCODE = '{TAKEN}', MESSAGE = 'another row took the version''s place in the ledger while the migration ran';
@@ -237,7 +287,7 @@ END ${tag}$",
     /// Reads the ledger row back after COMMIT, marked so that no row of a migration can be taken for it.
     pub(crate) fn evidence(&self, marker: &str, step: &Step<'_>) -> Result<String, Failure> {
         Ok(format!(
-            "SELECT '{marker}'::text, {LEDGER_COLUMNS}, {FIT} FROM {} WHERE version = {}",
+            "SELECT '{marker}'::text, {LEDGER_COLUMNS}, {FIT} FROM {} WHERE version::text OPERATOR(pg_catalog.=) {}",
             self.schema.ledger(),
             literal(step.version.as_str())?
         ))
@@ -251,10 +301,15 @@ END ${tag}$",
     /// Who holds the fence.
     pub(crate) fn read_fence(&self) -> String {
         format!(
-            "SELECT store_id, epoch::text FROM sanderling.fence WHERE place = {}",
+            "SELECT store_id::text, epoch::text FROM sanderling.fence WHERE place::text = {}",
             self.schema.literal
         )
     }
+}
+
+/// The ledger's qualified name as a literal.
+fn schema_ledger(schema: &Schema) -> Result<String, Failure> {
+    Ok(literal(&schema.ledger())?.to_string())
 }
 
 /// Creates the fence's table; the lock makes the race of two `IF NOT EXISTS` impossible.

@@ -57,8 +57,8 @@ impl Message {
             message.push(Part::Prologue, statement);
         }
         message.push(Part::Prologue, "BEGIN");
-        message.push(Part::Guard, &guard.search_path());
         message.push(Part::Guard, &guard.enter(marker, database_oid, steps)?);
+        let made = steps.iter().any(|step| !step.has_ledger);
         for (index, step) in steps.iter().enumerate() {
             if index > 0 {
                 for statement in BETWEEN {
@@ -73,7 +73,7 @@ impl Message {
             for statement in AS_LOGIN {
                 message.push(Part::Setting, statement);
             }
-            message.push(Part::Tail(index), &guard.leave(marker, step)?);
+            message.push(Part::Tail(index), &guard.leave(marker, step, made)?);
         }
         message.push(Part::Commit, "COMMIT");
         if let Some(last) = steps.last() {
@@ -87,26 +87,28 @@ impl Message {
         self.text.clone()
     }
 
-    /// The part that an error belongs to, and the character inside it where the server named one: by position if
-    /// there is one, else by counting what completed.
+    /// The part that an error belongs to, and the character inside it where the server named one. What completed
+    /// decides; the position does where nothing completed (the whole message was refused), else it only says where
+    /// in the part: it may count bytes (SQL_ASCII), or mean a text that is not ours (an index defined anew).
     pub(crate) fn part_of(
         &self,
         position: Option<usize>,
         completed: usize,
     ) -> (Part, Option<usize>) {
-        if let Some(position) = position {
-            let after = self.parts.partition_point(|(_, start)| *start <= position);
-            if let Some((part, start)) = after.checked_sub(1).and_then(|at| self.parts.get(at)) {
-                return (*part, Some(position - start));
-            }
-        }
         let last = self.parts.len().saturating_sub(1);
-        let (part, _) = self
-            .parts
-            .get(completed.min(last))
-            .copied()
-            .unwrap_or((Part::Prologue, 0));
-        (part, None)
+        let counted = completed.min(last);
+        let placed = position.and_then(|position| {
+            let after = self.parts.partition_point(|(_, start)| *start <= position);
+            let at = after.checked_sub(1)?;
+            let (_, start) = self.parts.get(at)?;
+            (completed == 0 || at == counted).then_some((at, position - start))
+        });
+        let (at, offset) = match placed {
+            Some((at, offset)) => (at, Some(offset)),
+            None => (counted, None),
+        };
+        let part = self.parts.get(at).map_or(Part::Prologue, |(part, _)| *part);
+        (part, offset)
     }
 
     /// A step's own limits; what it does not set is the session's, set at start-up.
@@ -164,7 +166,16 @@ mod tests {
             .unwrap();
         let chars = message.text[..at].chars().count();
         assert_eq!(message.part_of(Some(chars), 0), (Part::Body(0, 1), Some(7)));
-        assert_eq!(message.part_of(Some(0), 3), (Part::Prologue, Some(0)));
+        assert_eq!(message.part_of(Some(chars), 2), (Part::Body(0, 1), Some(7)));
+        assert_eq!(message.part_of(Some(0), 0), (Part::Prologue, Some(0)));
+    }
+
+    #[test]
+    fn a_position_elsewhere_does_not_move_the_blame() {
+        let message = sample();
+        // A position in a text of the server's, and one that counts bytes.
+        assert_eq!(message.part_of(Some(3), 2), (Part::Body(0, 1), None));
+        assert_eq!(message.part_of(Some(999), 1), (Part::Body(0, 0), None));
     }
 
     #[test]

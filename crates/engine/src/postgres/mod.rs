@@ -10,7 +10,9 @@ mod guard;
 mod message;
 mod names;
 mod normal;
+mod ownership;
 mod session;
 mod survey;
+mod verdict;
 
 pub(crate) use driver::PostgresDriver;

@@ -11,6 +11,11 @@ use super::driver::Shared;
 use super::errors::{MISSING, ServerError, Trouble, state};
 use super::guard::{FIT, Guard, RESET};
 use super::message::{Message, Part, marker};
+use super::verdict::{
+    copies_with_the_client, guard_failure, may_outlive, own_table_gone, tail_failure,
+    transaction_ended,
+};
+use super::{ownership, survey};
 use crate::ledger::{RawRow, already, at_statement, at_step, in_order};
 use crate::port::{Evidence, FenceRefusal, Limits, Session, Step, StepOutcome};
 
@@ -24,6 +29,8 @@ pub(crate) struct PostgresSession {
     limits: Limits,
     /// Set once a message of this claim may still be on its way: nothing more goes out under its epoch.
     lost: Option<Failure>,
+    /// Whether a migration's text could have left something that an idle connection should not hold.
+    leaves: bool,
 }
 
 /// How one attempt ended.
@@ -48,6 +55,7 @@ impl PostgresSession {
             guard,
             limits,
             lost: None,
+            leaves: false,
         }
     }
 
@@ -73,6 +81,7 @@ impl PostgresSession {
                 return Attempt::Done(StepOutcome::Failed(failure));
             }
         };
+        self.leaves |= steps.iter().any(|step| may_outlive(step));
         // Until the answer is in, the message may take effect whatever becomes of this future.
         self.lost = Some(Failure::new(
             ErrorClass::Connection,
@@ -90,9 +99,7 @@ impl PostgresSession {
             Some(Trouble::Lost(failure)) => Attempt::Done(self.lose(failure)),
             Some(Trouble::Server(error)) => {
                 let (part, offset) = message.part_of(error.position, completed);
-                if part == Part::Evidence {
-                    return Attempt::Done(self.lose(error.failure()));
-                }
+                // The server answered: nothing of the message is on its way any more.
                 self.lost = None;
                 self.refused(connection, steps, &error, part, offset).await
             }
@@ -106,19 +113,11 @@ impl PostgresSession {
         steps: &[&Step<'_>],
         rows: &[PgRow],
     ) -> StepOutcome {
-        let row = rows
-            .first()
-            .and_then(|row| ledger_row(row, 1)?.parse().ok());
-        let expected = steps.last();
-        match row.zip(expected) {
-            Some((row, step))
-                if row.version == *step.version
-                    && row.checksum == *step.checksum
-                    && row.state == RowState::Applied
-                    && self.guard.is_ours(&row) =>
-            {
+        let row = rows.last().and_then(|row| ledger_row(row, 1)?.parse().ok());
+        match row {
+            Some(row) if self.is_proof(&row, steps) => {
                 self.lost = None;
-                let fit = rows.first().and_then(|row| text(row, 7));
+                let fit = rows.last().and_then(|row| text(row, 7));
                 if fit.as_deref() == Some("true") {
                     self.connection = Some(connection);
                 } else {
@@ -131,6 +130,27 @@ impl PostgresSession {
                 "no_evidence",
                 "the message went through without an error, and its ledger row did not come back",
             )),
+        }
+    }
+
+    /// Whether a ledger row says that this claim applied the last of the steps.
+    fn is_proof(&self, row: &LedgerRow, steps: &[&Step<'_>]) -> bool {
+        steps.last().is_some_and(|step| {
+            row.version == *step.version
+                && row.checksum == *step.checksum
+                && row.state == RowState::Applied
+                && self.guard.is_ours(row)
+        })
+    }
+
+    /// An error at COMMIT or after it: the ledger says which of the two it was.
+    async fn after_commit(&mut self, steps: &[&Step<'_>], failure: Failure) -> StepOutcome {
+        match self.read_ledger().await {
+            Ok(rows) => match rows.into_iter().find(|row| self.is_proof(row, steps)) {
+                Some(row) => StepOutcome::Applied(Evidence::from_ledger(row)),
+                None => StepOutcome::Failed(failure),
+            },
+            Err(failure) => self.lose(failure),
         }
     }
 
@@ -151,18 +171,23 @@ impl PostgresSession {
     ) -> Attempt {
         let kept = rolled_back(&mut connection).await;
         let database = connection.database.clone();
-        let ended =
-            error.code == state::ENDED || matches!(part, Part::Tail(_)) && error.code == "42P01";
+        let ended = error.code == state::ENDED;
+        let gone = matches!(error.code.as_str(), "42P01" | "3F000");
+        let own_gone = gone && matches!(part, Part::Tail(_));
+        if gone && matches!(part, Part::Guard | Part::Tail(_)) {
+            self.shared.forget_fence(&database);
+        }
         // What ended its transaction itself may have left anything behind.
-        if kept && !ended && error.code != state::UNFIT {
+        if kept && !ended && !own_gone && error.code != state::UNFIT {
             self.connection = Some(connection);
         } else {
             connection.close().await;
         }
-        let mut failure = error.failure();
-        if failure.cause.code == state::TAKEN {
-            failure.cause.code = "ledger_row".into();
-        }
+        let failure = error.failure();
+        let at_step = |failure| match step_of(part, steps) {
+            Some(step) => at_step(failure, step),
+            None => failure,
+        };
         Attempt::Done(match (part, error.code.as_str()) {
             (Part::Guard, state::BUSY | "55P03") => StepOutcome::Busy,
             (Part::Guard, state::FENCED) => StepOutcome::Fenced(self.who_fences().await),
@@ -171,34 +196,23 @@ impl PostgresSession {
                 Err(failure) => StepOutcome::Failed(failure),
             },
             (Part::Guard, state::MISSING) => StepOutcome::Failed(self.not_there(failure).await),
-            (Part::Guard, code) => {
-                if code == "42P01" || code == "3F000" {
-                    self.shared.forget_fence(&database);
-                }
-                StepOutcome::Failed(guard_failure(failure))
-            }
+            (Part::Guard, _) => StepOutcome::Failed(guard_failure(failure)),
             // A piece that holds several statements shifts the count, so the code decides, not the part.
-            _ if ended => StepOutcome::Failed(match step_of(part, steps) {
-                Some(step) => at_step(transaction_ended(), step),
-                None => transaction_ended(),
-            }),
+            _ if ended => StepOutcome::Failed(at_step(transaction_ended())),
+            _ if own_gone => StepOutcome::Failed(at_step(own_table_gone())),
             (Part::Body(step, statement), _) => match steps.get(step) {
                 Some(step) => StepOutcome::Failed(at_statement(failure, step, statement, offset)),
                 None => StepOutcome::Failed(failure),
             },
-            (Part::Tail(_) | Part::Setting, _) => StepOutcome::Failed(match step_of(part, steps) {
-                Some(step) => at_step(failure, step),
-                None => failure,
-            }),
+            (Part::Tail(_), _) => StepOutcome::Failed(at_step(tail_failure(failure))),
+            (Part::Setting, _) => StepOutcome::Failed(at_step(failure)),
             (Part::Commit, _) => {
-                let mut failure = match steps.last() {
-                    Some(step) => at_step(failure, step),
-                    None => failure,
-                };
+                let mut failure = at_step(failure);
                 failure.message = format!("at COMMIT: {}", failure.message);
-                StepOutcome::Failed(failure)
+                self.after_commit(steps, failure).await
             }
-            (Part::Prologue | Part::Evidence, _) => StepOutcome::Failed(failure),
+            (Part::Evidence, _) => self.after_commit(steps, at_step(failure)).await,
+            (Part::Prologue, _) => StepOutcome::Failed(failure),
         })
     }
 
@@ -225,7 +239,22 @@ impl PostgresSession {
         }))
     }
 
+    /// Every row of the ledger; none where there is no ledger of ours. Asks first what it is: this read stands in no
+    /// guard.
     async fn read_ledger(&mut self) -> Result<Vec<LedgerRow>, Failure> {
+        let ask = format!(
+            "{}; {}",
+            RESET.join("; "),
+            ownership::ask_ledger(self.guard.schema.literal.as_str())
+        );
+        match self.ask(&ask).await {
+            Ok(rows) => match rows.last().and_then(|row| text(row, 0)).as_deref() {
+                Some("true") => {}
+                Some("false") => return Err(self.shared.connections.named(survey::strange())),
+                _ => return Ok(Vec::new()),
+            },
+            Err(trouble) => return Err(self.shared.connections.named(trouble.failure())),
+        }
         let rows = match self.ask(&self.guard.read_ledger()).await {
             Ok(rows) => rows,
             // No table (or no schema): nothing was ever applied here.
@@ -337,15 +366,21 @@ impl Session for PostgresSession {
         }
         let unavailable = |failure| Err(FenceRefusal::Unavailable(failure));
         let raise = format!(
-            "{}; {} RETURNING 1",
+            "{}; {}; {} RETURNING 'raised'::text",
             RESET.join("; "),
+            Guard::flushed(),
             self.guard.raise_fence()
         );
-        // Two rows: that of the advisory unlock, and the fence's if it let us pass.
         match self.ask(&raise).await {
-            Ok(rows) if rows.len() >= 2 => {}
+            // The statements in front return rows too, the fence's only if it let us pass.
+            Ok(rows) if rows.last().and_then(|row| text(row, 0)).as_deref() == Some("raised") => {}
             Ok(_) => return Err(self.who_fences().await),
             Err(trouble) => {
+                if let (Trouble::Server(error), Some(connection)) = (&trouble, &self.connection)
+                    && matches!(error.code.as_str(), "42P01" | "3F000")
+                {
+                    self.shared.forget_fence(&connection.database);
+                }
                 return unavailable(self.shared.connections.named(trouble.failure()));
             }
         }
@@ -353,8 +388,12 @@ impl Session for PostgresSession {
     }
 
     async fn close(mut self: Box<Self>) {
-        if let Some(connection) = self.connection.take() {
-            self.shared.connections.give(connection).await;
+        if let Some(mut connection) = self.connection.take() {
+            if self.leaves && connection.rows(RESET.join("; ")).await.is_err() {
+                connection.close().await;
+            } else {
+                self.shared.connections.give(connection).await;
+            }
         }
     }
 }
@@ -375,27 +414,6 @@ fn step_of<'a, 's>(part: Part, steps: &[&'a Step<'s>]) -> Option<&'a Step<'s>> {
     }
 }
 
-/// The tail did not find its own transaction.
-fn transaction_ended() -> Failure {
-    Failure::new(
-        ErrorClass::MigrationSql,
-        "transaction_ended",
-        "the migration ended the transaction it runs in (COMMIT or ROLLBACK); remove that statement, and look at what it left behind",
-    )
-}
-
-/// What a failure inside the guard means for an operator.
-fn guard_failure(mut failure: Failure) -> Failure {
-    if failure.cause.code == "42P01" {
-        failure.cause.class = ErrorClass::Precondition;
-        failure.message = format!(
-            "{}: the ledger or the fence is gone since the plan was made; plan again",
-            failure.message
-        );
-    }
-    failure
-}
-
 fn ledger_row(row: &PgRow, first: usize) -> Option<RawRow> {
     Some(RawRow {
         version: text(row, first)?,
@@ -405,27 +423,4 @@ fn ledger_row(row: &PgRow, first: usize) -> Option<RawRow> {
         rollout: text(row, first + 4),
         applied_at: text(row, first + 5).and_then(|micros| micros.parse().ok()),
     })
-}
-
-/// COPY to or from the client cannot be part of a message: nobody feeds it.
-fn copies_with_the_client(step: &Step<'_>) -> Option<Failure> {
-    let at = step.statements.iter().position(|statement| {
-        let words: Vec<_> = statement
-            .text
-            .split(|c: char| !c.is_ascii_alphanumeric() && c != '_')
-            .filter(|word| !word.is_empty())
-            .collect();
-        let ends =
-            |word: &str| word.eq_ignore_ascii_case("stdin") || word.eq_ignore_ascii_case("stdout");
-        words
-            .first()
-            .is_some_and(|word| word.eq_ignore_ascii_case("copy"))
-            && words.iter().any(|word| ends(word))
-    })?;
-    let failure = Failure::new(
-        ErrorClass::MigrationSql,
-        "copy",
-        "COPY … FROM STDIN and TO STDOUT need a client to feed them; write the rows as INSERT",
-    );
-    Some(at_statement(failure, step, at, None))
 }

@@ -9,6 +9,7 @@ use super::connect::{Connection, Key, text};
 use super::connections::Connections;
 use super::errors::{MISSING, Trouble};
 use super::names::Schema;
+use super::ownership::READABLE;
 use crate::ledger::{self, RawRow, in_order};
 
 /// Ledgers read by one statement. More would hold too many locks in one snapshot; fewer would be round trips.
@@ -17,6 +18,8 @@ const LEDGERS_PER_STATEMENT: usize = 500;
 /// A schema as the catalog shows it.
 struct Seen {
     usable: bool,
+    /// Whether reading the ledger runs nobody's code.
+    plain: bool,
     /// Whether there is a ledger, and whether it may be read.
     ledger: Option<bool>,
 }
@@ -71,6 +74,9 @@ async fn read(
             }) => {
                 standings.insert(schema.name.clone(), no_right(schema, "ledger of schema"));
             }
+            Some(Seen { plain: false, .. }) => {
+                standings.insert(schema.name.clone(), Standing::Unreachable(strange()));
+            }
             Some(Seen {
                 ledger: Some(true), ..
             }) => readable.push(*schema),
@@ -99,9 +105,9 @@ async fn schemas_seen(
     let rows = connection
         .rows(format!(
             "SELECT n.nspname::text, pg_catalog.has_schema_privilege(n.oid, 'USAGE')::text, \
-             pg_catalog.has_table_privilege(c.oid, 'SELECT')::text \
+             pg_catalog.has_table_privilege(c.oid, 'SELECT')::text, {READABLE}::text \
              FROM pg_catalog.pg_namespace n LEFT JOIN pg_catalog.pg_class c \
-             ON c.relnamespace = n.oid AND c.relname = '{}' AND c.relkind IN ('r', 'p') \
+             ON c.relnamespace = n.oid AND c.relname = '{}' AND c.relkind = 'r' \
              WHERE n.nspname = ANY (ARRAY[{}]::name[])",
             ledger::TABLE,
             names.join(", ")
@@ -112,6 +118,7 @@ async fn schemas_seen(
             text(row, 0)?,
             Seen {
                 usable: text(row, 1).as_deref() == Some("true"),
+                plain: text(row, 3).as_deref() == Some("true"),
                 ledger: text(row, 2).map(|readable| readable == "true"),
             },
         ))
@@ -204,6 +211,19 @@ fn malformed() -> Failure {
         "ledger_row",
         format!(
             "{} holds a row that is not ours: a column is empty or of another type",
+            ledger::TABLE
+        ),
+    )
+}
+
+/// The ledger's columns have types that somebody made.
+pub(super) fn strange() -> Failure {
+    Failure::new(
+        ErrorClass::Precondition,
+        "ledger_row",
+        format!(
+            "{} has columns of types that are not the server's own; reading it could run somebody's code: it is not a \
+             ledger of ours, remove or rename it",
             ledger::TABLE
         ),
     )

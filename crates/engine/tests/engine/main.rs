@@ -4,6 +4,7 @@
 
 mod budget;
 mod conformance;
+mod hostile;
 mod postgres;
 mod proxy;
 mod resistance;

@@ -75,11 +75,11 @@ async fn state_reset_between_tenants() {
         &[
             "CREATE TEMP TABLE accounts (id integer)",
             "SET work_mem = '77MB'",
-            "SET search_path = a",
             "PREPARE kept AS SELECT 1",
-            "DECLARE held CURSOR WITH HOLD FOR SELECT 1",
-            "SELECT pg_advisory_lock(4711)",
-            "LISTEN news",
+            // Spelled so that giving the connection back cannot know of them: the next message has to.
+            "DO $$ BEGIN EXECUTE 'DECLARE held CURSOR WITH HO' || 'LD FOR SELECT 1'; END $$",
+            "DO $$ BEGIN EXECUTE 'SELECT pg_advi' || 'sory_lock(4711)'; END $$",
+            "DO $$ BEGIN EXECUTE 'LIS' || 'TEN news'; END $$",
             "CREATE ROLE state_reset_role",
             "GRANT ALL ON SCHEMA a TO state_reset_role",
             "SET ROLE state_reset_role",

@@ -82,7 +82,8 @@ async fn settings_of_the_role_do_not_count() {
     let fleet = Fleet::postgres_at(owner.url(), &through);
     let settings =
         "CREATE TABLE seen AS SELECT current_setting('transaction_isolation') = 'read committed'
-        AND current_setting('TimeZone') = 'UTC' AND current_setting('lock_timeout') = '2s' AS ok";
+        AND current_setting('TimeZone') = 'UTC' AND current_setting('lock_timeout') = '2s' AND current_setting('row_security') = 'off'
+        AND (SELECT reset_val FROM pg_settings WHERE name = 'search_path') = 'pg_catalog,pg_temp' AS ok";
     for version in ["1", "2"] {
         let table = settings.replace("seen", &format!("seen{version}"));
         applied(
