@@ -44,12 +44,6 @@ pub(crate) const FIT: &str = "(pg_catalog.current_setting('standard_conforming_s
      AND pg_catalog.current_setting('default_transaction_deferrable') OPERATOR(pg_catalog.=) 'off' \
      AND pg_catalog.current_setting('default_transaction_read_only') OPERATOR(pg_catalog.=) 'off')::text";
 
-/// A commit that the server has not flushed is no evidence. The other levels, which differ in whom they wait for, stay.
-const FLUSHED: &str = "IF pg_catalog.current_setting('synchronous_commit') = 'off' THEN
- PERFORM pg_catalog.set_config('synchronous_commit', 'on', true);
-END IF;
-";
-
 /// The columns of a ledger read, in the order of `crate::ledger::RawRow`. Operands have the very types of an operator
 /// of the server's: an inexact one would lose against another schema's that fits exactly.
 pub(crate) const LEDGER_COLUMNS: &str = "version, checksum, state, epoch::text, rollout, \
@@ -214,7 +208,7 @@ END ${tag}$",
         )
     }
 
-    /// The same for a message of its own, which has no transaction block: lasts until the message ends.
+    /// Makes the commit of a message of its own, which has no transaction block, wait for the disk.
     pub(crate) fn flushed() -> &'static str {
         "SELECT pg_catalog.set_config('synchronous_commit', 'on', true) \
          WHERE pg_catalog.current_setting('synchronous_commit') = 'off'"
@@ -249,22 +243,30 @@ END ${tag}$",
         } else {
             String::new()
         };
-        // A path that was moved decides what every name and operator below means. A hidden ROLLBACK moves it too.
+        // A path that was moved decides what every name and operator below means (a hidden ROLLBACK moves it too). A
+        // commit that the server has not flushed is no evidence; other levels, which differ in whom they wait for,
+        // stay. One condition in front of both, because each costs a plan.
         let moved = format!(
-            "IF pg_catalog.current_setting('search_path') OPERATOR(pg_catalog.<>) {path} THEN
- PERFORM pg_catalog.set_config('search_path', 'pg_catalog', true);
- IF EXISTS (SELECT {ours}) THEN
-  RAISE EXCEPTION USING ERRCODE = '{PATH}', MESSAGE = 'the migration moved search_path and left it there: qualify names instead, or set it back to what it was at the migration''s end';
+            "pg_catalog.current_setting('search_path') OPERATOR(pg_catalog.<>) {}",
+            self.path
+        );
+        let settings = format!(
+            "IF {moved} OR pg_catalog.current_setting('synchronous_commit') OPERATOR(pg_catalog.=) 'off' THEN
+ IF {moved} THEN
+  PERFORM pg_catalog.set_config('search_path', 'pg_catalog', true);
+  IF EXISTS (SELECT {ours}) THEN
+   RAISE EXCEPTION USING ERRCODE = '{PATH}', MESSAGE = 'the migration moved search_path and left it there: qualify names instead, or set it back to what it was at the migration''s end';
+  END IF;
+  {raise_ended}
  END IF;
- {raise_ended}
+ PERFORM pg_catalog.set_config('synchronous_commit', 'on', true);
 END IF;
 ",
-            path = self.path,
             PATH = state::PATH,
         );
         Ok(format!(
             "DO ${tag}$ BEGIN
-{moved}{FLUSHED}{first}INSERT INTO {ledger} AS l (version, name, checksum, state, step, steps, epoch, rollout, applied_at, duration_ms, applied_by)
+{settings}{first}INSERT INTO {ledger} AS l (version, name, checksum, state, step, steps, epoch, rollout, applied_at, duration_ms, applied_by)
  SELECT {version}, {name}, {checksum}, 'applied', 0, 0, {epoch}, {rollout}, pg_catalog.clock_timestamp(),
  (extract(epoch FROM pg_catalog.clock_timestamp() - pg_catalog.now()) * 1000::numeric)::bigint, {worker}
  {ours}
