@@ -5,6 +5,7 @@
 mod budget;
 mod conformance;
 mod hostile;
+mod ownership;
 mod postgres;
 mod proxy;
 mod resistance;
