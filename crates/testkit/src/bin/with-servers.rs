@@ -22,6 +22,13 @@ async fn main() -> ExitCode {
     if command.is_empty() {
         return complain("usage: with-servers [--] COMMAND [ARGUMENT]…", 2);
     }
+    // Before anything is started: a signal that came earlier would end this process without a word to its command.
+    let (Ok(mut interrupt), Ok(mut terminate)) = (
+        signal(SignalKind::interrupt()),
+        signal(SignalKind::terminate()),
+    ) else {
+        return complain("cannot listen to signals", 1);
+    };
     let (postgres, redis) = (Postgres::private(), Redis::private());
     let status = Command::new(&command[0])
         .args(&command[1..])
@@ -33,12 +40,6 @@ async fn main() -> ExitCode {
         Err(error) => {
             return complain(&format!("{}: {error}", command[0].to_string_lossy()), 127);
         }
-    };
-    let (Ok(mut interrupt), Ok(mut terminate)) = (
-        signal(SignalKind::interrupt()),
-        signal(SignalKind::terminate()),
-    ) else {
-        return complain("cannot listen to signals", 1);
     };
     loop {
         tokio::select! {
