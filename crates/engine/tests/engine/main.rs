@@ -7,7 +7,6 @@ mod conformance;
 mod hostile;
 mod ownership;
 mod postgres;
-mod proxy;
 mod resistance;
 mod sqlite;
 mod sqlite_leftovers;

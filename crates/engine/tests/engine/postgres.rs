@@ -4,27 +4,21 @@ use std::time::Duration;
 
 use sanderling_core::{Epoch, ErrorClass};
 use sanderling_engine::{FenceRefusal, StepOutcome};
-use sanderling_testkit::{Postgres, until_async};
+use sanderling_testkit::{Postgres, Proxy, until_async};
 use sqlx::{Connection, Executor, PgConnection};
 
-use crate::proxy::Proxy;
 use crate::support::{Fleet, Migration, applied, claim, claim_of, failed, first};
 
 /// A fleet behind a counting proxy.
-async fn counted() -> (Fleet, Proxy) {
+fn counted() -> (Fleet, Proxy) {
     let url = Postgres::shared().create_database();
-    let (authority, database) = url
-        .strip_prefix("postgres://postgres@")
-        .and_then(|rest| rest.split_once('/'))
-        .unwrap();
-    let proxy = Proxy::before(authority).await;
-    let through = format!("postgres://postgres@127.0.0.1:{}/{database}", proxy.port);
-    (Fleet::postgres_at(&url, &through), proxy)
+    let proxy = Proxy::postgres(&url);
+    (Fleet::postgres_at(&url, proxy.url()), proxy)
 }
 
 /// A fleet whose sessions follow one another on one connection.
 async fn same_connection() -> (Fleet, Proxy) {
-    let (fleet, proxy) = counted().await;
+    let (fleet, proxy) = counted();
     let place = fleet.create("warm").await;
     applied(fleet.apply(&place, &claim(1), &first()).await);
     (fleet, proxy)

@@ -1,9 +1,8 @@
 //! Looking at many tenants costs by database, not by tenant.
 
 use sanderling_core::{ErrorClass, Standing};
-use sanderling_testkit::Postgres;
+use sanderling_testkit::{Postgres, Proxy};
 
-use crate::proxy::Proxy;
 use crate::support::{Fleet, applied, claim, first};
 
 const LEDGER: &str = "sanderling_migrations (version text PRIMARY KEY, name text, checksum text, state text, \
@@ -13,14 +12,8 @@ const LEDGER: &str = "sanderling_migrations (version text PRIMARY KEY, name text
 async fn survey_of_500_schemas_is_a_handful() {
     let pg = Postgres::shared();
     let url = pg.create_database();
-    let (authority, database) = url
-        .strip_prefix("postgres://postgres@")
-        .unwrap()
-        .split_once('/')
-        .unwrap();
-    let proxy = Proxy::before(authority).await;
-    let through = format!("postgres://postgres@127.0.0.1:{}/{database}", proxy.port);
-    let fleet = Fleet::postgres_at(&url, &through);
+    let proxy = Proxy::postgres(&url);
+    let fleet = Fleet::postgres_at(&url, proxy.url());
     let sql = format!(
         "DO $$ BEGIN FOR n IN 0..499 LOOP \
            EXECUTE format('CREATE SCHEMA s%s', n); \
