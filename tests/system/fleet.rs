@@ -21,6 +21,7 @@ pub(crate) struct Fleet {
     claims: String,
     postgres: Option<String>,
     schemas: Vec<String>,
+    databases: Vec<String>,
     files: Vec<String>,
     rollout: String,
     settings: String,
@@ -36,6 +37,7 @@ impl Fleet {
             claims: "memory://".into(),
             postgres: None,
             schemas: Vec::new(),
+            databases: Vec::new(),
             files: Vec::new(),
             rollout: String::new(),
             settings: String::new(),
@@ -63,6 +65,12 @@ impl Fleet {
         self
     }
 
+    /// Adds tenants that each have a PostgreSQL database of their own, of the tenant's name.
+    pub(crate) fn databases(mut self, n: usize) -> Self {
+        self.databases = (0..n).map(|i| format!("{}_d{i:03}", self.name)).collect();
+        self
+    }
+
     /// Adds tenants `file000…` in SQLite files.
     pub(crate) fn files(mut self, n: usize) -> Self {
         self.files = (0..n).map(|i| format!("file{i:03}")).collect();
@@ -84,12 +92,15 @@ impl Fleet {
     /// Writes configuration and registry; sizes grow with the number, so tenants start in order. Migrations are written by `migration`.
     pub(crate) fn written(self) -> Self {
         self.write("sanderling.toml", self.toml());
-        let mut csv = String::from("id,host,schema,file,size,ring\n");
+        let mut csv = String::from("id,host,database,schema,file,size,ring\n");
         for (i, schema) in self.schemas.iter().enumerate() {
-            let _ = writeln!(csv, "{schema},pg,{schema},,{i},r{}", i % 4);
+            let _ = writeln!(csv, "{schema},pg,,{schema},,{i},r{}", i % 4);
+        }
+        for database in &self.databases {
+            let _ = writeln!(csv, "{database},pg,{database},,,,rd");
         }
         for file in &self.files {
-            let _ = writeln!(csv, "{file},files,,{file}.db,,rf");
+            let _ = writeln!(csv, "{file},files,,,{file}.db,,rf");
         }
         self.write("tenants/fleet.csv", &csv);
         std::fs::create_dir_all(self.path("migrations")).unwrap();
@@ -165,6 +176,11 @@ impl Fleet {
         &self.schemas
     }
 
+    /// The databases of tenants that have one each.
+    pub(crate) fn database_names(&self) -> &[String] {
+        &self.databases
+    }
+
     /// The program with its configuration, ready to run.
     pub(crate) fn command(&self, args: &[&str]) -> Command {
         let mut command = Process::command(env!("CARGO_BIN_EXE_sanderling"));
@@ -223,6 +239,15 @@ impl Fleet {
         parse_counts(&Postgres::shared().sql(self.tenants_url(), &sql))
     }
 
+    /// The same for one tenant's database.
+    pub(crate) fn probes_in_database(&self, database: &str) -> BTreeMap<(String, String), u64> {
+        let sql = format!(
+            "SELECT '{database} ' || version || ' ' || count(*) FROM probe GROUP BY version"
+        );
+        let postgres = Postgres::shared();
+        parse_counts(&postgres.sql(&postgres.url_of(database), &sql))
+    }
+
     /// The same for one SQLite file, through the `sqlite3` program.
     pub(crate) fn probes_in_file(&self, file: &str) -> BTreeMap<(String, String), u64> {
         let sql =
@@ -238,6 +263,9 @@ impl Fleet {
         } else {
             self.probes_in_schemas()
         };
+        for database in &self.databases {
+            counts.extend(self.probes_in_database(database));
+        }
         for file in &self.files {
             counts.extend(self.probes_in_file(file));
         }
@@ -245,7 +273,7 @@ impl Fleet {
         assert!(wrong.is_empty(), "applied other than once: {wrong:?}");
         assert_eq!(
             counts.len(),
-            (self.schemas.len() + self.files.len()) * versions,
+            (self.schemas.len() + self.databases.len() + self.files.len()) * versions,
             "tenant versions with an effect"
         );
     }

@@ -11,6 +11,7 @@ mod bad_input;
 mod chaos;
 mod cli;
 mod cluster;
+mod databases;
 mod fleet;
 mod halt;
 mod verify;

@@ -22,7 +22,7 @@ pub struct Tenant {
     pub size: Option<u64>,
 }
 
-/// Where a tenant's data lives: a schema in a database of a host, or a file of a host that is a directory.
+/// Where a tenant's data lives: a schema in a database of a host, a whole database, or a file of a host that is a directory.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Place {
     /// The alias in `[hosts.<name>]`.

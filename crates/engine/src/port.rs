@@ -77,7 +77,7 @@ pub struct Limits {
     pub lock_timeout_ms: u64,
     /// How long a statement may run, in milliseconds; 0 is without limit.
     pub statement_timeout_ms: u64,
-    /// Whether a missing schema or file is created.
+    /// Whether a missing schema, database or file is created.
     pub create_missing: bool,
 }
 

@@ -109,7 +109,7 @@ fn every_problem_is_listed_with_its_place() {
         "a.csv:4: tenant \"nohost\": has no `host`",
         "a.csv:5: tenant \"typo\": unknown host \"eu2\"; did you mean \"eu1\"?",
         "a.csv:6: tenant \"both\": has both `schema` and `file`; a tenant lives in one place",
-        "a.csv:7: tenant \"none\": has neither `schema` (PostgreSQL) nor `file` (SQLite)",
+        "a.csv:7: tenant \"none\": has neither `schema` nor `database` (PostgreSQL) nor `file` (SQLite)",
         "a.csv:8: tenant \"up\": file \"../../etc/passwd\" leaves the host's directory: remove `..`",
         "a.csv:9: tenant \"abs\": file \"/etc/passwd\" must be relative to the host's directory",
         "a.csv:10: tenant \"big\": size \"12MB\" is not a whole number of bytes",
@@ -125,7 +125,7 @@ fn names_that_a_server_would_cut_or_refuse_are_refused() {
     let text = bad(&[(
         "a.csv",
         &format!(
-            "id,host,schema,database\na,eu1,{long},\nb,eu1,n\0l,\nc,eu1,pg_x,\nd,eu1,sanderling,\n{id},eu1,e,\nf\u{202e},eu1,f,\ng ,eu1,g,\nh,eu1,,db\n"
+            "id,host,schema,database\na,eu1,{long},\nb,eu1,n\0l,\nc,eu1,pg_x,\nd,eu1,sanderling,\n{id},eu1,e,\nf\u{202e},eu1,f,\ng ,eu1,g,\nh,eu1,,template1\n"
         ),
     )]);
     for (line, part) in text.lines().zip([
@@ -136,7 +136,7 @@ fn names_that_a_server_would_cut_or_refuse_are_refused() {
         "the id has 129 characters",
         "unprintable character U+202E",
         "begins or ends with a space",
-        "a database per tenant is not supported yet",
+        "database \"template1\" is what PostgreSQL makes databases from",
     ]) {
         assert!(line.contains(part), "{line}");
     }
@@ -177,15 +177,44 @@ fn the_kind_of_host_decides_what_fits_and_what_is_the_default_database() {
     .into();
     let dir = write(&[(
         "a.csv",
-        "id,host,database,schema,file\na,eu1,,s,\nb,eu1,app,s,\nc,eu1,other,s,\nd,files,,s,\ne,eu1,,,f.db\n",
+        "id,host,database,schema,file\na,eu1,,s,\nb,eu1,app,s,\nc,eu1,other,s,\nd,files,,s,\ne,eu1,,,f.db\ng,files,db,,\n",
     )]);
     let text = load_for(dir.path(), &["*.csv".into()], &kinds)
         .unwrap_err()
         .to_string();
-    assert_eq!(text.lines().count(), 3, "{text}");
+    assert_eq!(text.lines().count(), 4, "{text}");
+    assert!(text.contains("\"g\": names a `database`, but its host is a directory"));
     assert!(text.contains("\"d\": names a `schema`, but its host is a directory"));
     assert!(text.contains("\"e\": names a `file`, but its host is a database server"));
     assert!(text.contains("\"b\": lives at eu1/app/s, and so does tenant \"a\""));
+}
+
+#[test]
+fn a_database_and_its_schema_public_are_one_place() {
+    let server = HostKind::Server {
+        database: Some("app".into()),
+    };
+    let kinds: BTreeMap<_, _> = [(HostName::new("eu1"), server)].into();
+    let rows = "id,host,database,schema\na,eu1,one,\nb,eu1,two,\nc,eu1,one,s\n";
+    let dir = write(&[("a.csv", rows)]);
+    let read = load_for(dir.path(), &["*.csv".into()], &kinds).unwrap();
+    let places: Vec<_> = read.tenants.iter().map(|t| t.place.to_string()).collect();
+    assert_eq!(places, ["eu1/one", "eu1/two", "eu1/one/s"]);
+
+    let more = format!("{rows}d,eu1,one,public\ne,eu1,two,\nf,eu1,,public\ng,eu1,app,\n");
+    let dir = write(&[("a.csv", &more)]);
+    let text = load_for(dir.path(), &["*.csv".into()], &kinds)
+        .unwrap_err()
+        .to_string();
+    let text = text.replace(&format!("{}/", dir.path().display()), "");
+    assert_eq!(
+        text.lines().collect::<Vec<_>>(),
+        [
+            "a.csv:5: tenant \"d\": lives at eu1/one/public, and so does tenant \"a\" at a.csv:2 (written as eu1/one, which is the same place); one place holds one tenant",
+            "a.csv:6: tenant \"e\": lives at eu1/two, and so does tenant \"b\" at a.csv:3; one place holds one tenant",
+            "a.csv:8: tenant \"g\": lives at eu1/app, and so does tenant \"f\" at a.csv:7 (written as eu1/public, which is the same place); one place holds one tenant",
+        ]
+    );
 }
 
 #[test]

@@ -166,7 +166,10 @@ impl Opener {
         let connecting = PgConnection::connect_with(&options);
         let inner = match tokio::time::timeout(CONNECT_TIMEOUT, connecting).await {
             Ok(Ok(inner)) => inner,
-            Ok(Err(error)) => return Err(self.named(refused(failure_of(&error, &self.secrets)))),
+            Ok(Err(error)) => {
+                let failure = failure_of(&error, &self.secrets);
+                return Err(self.named(refused(failure, key.database.is_some())));
+            }
             Err(_) => {
                 return Err(self.named(Failure::new(
                     ErrorClass::Connection,
@@ -277,10 +280,16 @@ pub(crate) fn milliseconds(ms: u64) -> String {
 }
 
 /// What a refused connection means: a database that is not there has the same word as a schema that is not there.
-fn refused(mut failure: Failure) -> Failure {
+/// `named`: by a tenant's row, not by the host's URL, from whose database others are made.
+fn refused(mut failure: Failure, named: bool) -> Failure {
     if failure.cause.code == "3D000" {
         failure.cause.code = MISSING.into();
-        failure.message = format!("{}; create it", failure.message);
+        let way = if named {
+            "create it, or set fleet.create_missing"
+        } else {
+            "create it"
+        };
+        failure.message = format!("{}; {way}", failure.message);
     }
     failure
 }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use futures::StreamExt;
-use sanderling_core::{ErrorClass, Failure, HostName, Place, Standing, StoreId};
+use sanderling_core::{Failure, HostName, Place, Standing, StoreId};
 
 use super::connect::{Connection, Key, Purpose, text};
 use super::connections::Connections;
@@ -14,7 +14,7 @@ use super::guard::{Guard, RESET, install_fence};
 use super::names::{Schema, literal};
 use super::ownership::{ask_fence, not_our_fence};
 use super::session::PostgresSession;
-use super::{catalog, survey};
+use super::{catalog, places, survey};
 use crate::grouping::by_group;
 use crate::port::{Catalog, Claim, Driver, EngineError, Limits, Session};
 
@@ -27,7 +27,7 @@ const BY_HAND: Purpose = Purpose::Change {
 /// What sessions of one host share.
 pub(crate) struct Shared {
     pub(crate) connections: Connections,
-    /// Databases in which this process has seen the fence's table.
+    /// Databases, by oid, in which this process has seen the fence's table. A name may come to mean another one.
     fenced: Mutex<HashSet<String>>,
 }
 
@@ -40,7 +40,7 @@ pub(crate) struct PostgresDriver {
 impl Shared {
     /// Makes sure that the fence's table is there; asks the server once per database and process.
     pub(crate) async fn ensure_fence(&self, connection: &mut Connection) -> Result<(), Trouble> {
-        if self.fenced().contains(&connection.database) {
+        if self.fenced().contains(&connection.database_oid) {
             return Ok(());
         }
         if connection.rows(ask_fence()).await?.is_empty()
@@ -55,13 +55,13 @@ impl Shared {
         if ours.first().and_then(|row| text(row, 0)).as_deref() != Some("true") {
             return Err(Trouble::Server(not_our_fence()));
         }
-        self.fenced().insert(connection.database.clone());
+        self.fenced().insert(connection.database_oid.clone());
         Ok(())
     }
 
     /// Forgets that the fence's table was seen: a statement of ours did not find it.
-    pub(crate) fn forget_fence(&self, database: &str) {
-        self.fenced().remove(database);
+    pub(crate) fn forget_fence(&self, database_oid: &str) {
+        self.fenced().remove(database_oid);
     }
 
     fn fenced(&self) -> std::sync::MutexGuard<'_, HashSet<String>> {
@@ -79,19 +79,20 @@ impl Shared {
             return Ok(());
         }
         connection.rows(RESET.join("; ")).await?;
-        // Asked first: CREATE SCHEMA IF NOT EXISTS needs the right to create even where there is nothing to create.
-        if !exists(connection, schema).await? {
-            match connection
-                .rows(format!("CREATE SCHEMA IF NOT EXISTS {}", schema.ident))
-                .await
+        places::make_schema(connection, schema).await
+    }
+
+    /// A connection for a session, to a database that is made where it is missing and that is allowed.
+    async fn connect(&self, key: &Key, limits: &Limits) -> Result<Connection, Failure> {
+        match (self.connections.take(key).await, &key.database) {
+            (Err(failure), Some(database))
+                if limits.create_missing && failure.cause.code == MISSING =>
             {
-                // Two claims on one schema created it at the same time; it is there.
-                Err(Trouble::Server(error)) if error.code == "23505" || error.code == "42P06" => {}
-                Err(trouble) => return Err(trouble),
-                Ok(_) => {}
+                places::make_database(&self.connections, database).await?;
+                self.connections.take(key).await
             }
+            (taken, _) => taken,
         }
-        Ok(())
     }
 
     /// Why a place could not be prepared. What is not there is said to be missing, whatever the trouble was about.
@@ -103,8 +104,9 @@ impl Shared {
         trouble: Trouble,
     ) -> Failure {
         let asks = !limits.create_missing && matches!(trouble, Trouble::Server(_));
-        let failure = if asks && matches!(exists(&mut connection, schema).await, Ok(false)) {
-            missing(schema)
+        let failure = if asks && matches!(places::exists(&mut connection, schema).await, Ok(false))
+        {
+            places::missing(schema)
         } else {
             trouble.failure()
         };
@@ -112,23 +114,6 @@ impl Shared {
         connection.close().await;
         self.connections.named(failure)
     }
-}
-
-/// Whether a schema is there, whoever may use it.
-pub(crate) async fn exists(connection: &mut Connection, schema: &Schema) -> Result<bool, Trouble> {
-    let rows = connection.rows(schema.exists()).await?;
-    Ok(!rows.is_empty())
-}
-
-fn missing(schema: &Schema) -> Failure {
-    Failure::new(
-        ErrorClass::Precondition,
-        MISSING,
-        format!(
-            "schema {} is missing; create it, or set fleet.create_missing",
-            schema.name
-        ),
-    )
 }
 
 impl PostgresDriver {
@@ -196,8 +181,8 @@ impl Driver for PostgresDriver {
             },
         };
         let guard = Guard::new(schema, claim).map_err(EngineError)?;
-        let connections = &self.shared.connections;
-        let mut connection = connections.take(&key).await.map_err(EngineError)?;
+        let connecting = self.shared.connect(&key, limits);
+        let mut connection = connecting.await.map_err(EngineError)?;
         let prepared = self
             .shared
             .prepare(&mut connection, &guard.schema, limits)
@@ -242,7 +227,7 @@ impl Driver for PostgresDriver {
                  INSERT INTO sanderling.fence AS f (place, store_id, epoch, claim) VALUES ({place}, {store}, 0, '') \
                  ON CONFLICT (place) DO UPDATE SET store_id = excluded.store_id, claim = '' \
                  WHERE f.store_id <> excluded.store_id; COMMIT",
-                place = schema.literal
+                place = schema.place
             ))
             .await
             .map_err(named)?;

@@ -193,7 +193,7 @@ END ${tag}$",
  ON CONFLICT (place) DO UPDATE SET epoch = excluded.epoch, claim = excluded.claim
  WHERE f.store_id::text = excluded.store_id::text
  AND (f.epoch < excluded.epoch OR (f.epoch = excluded.epoch AND f.claim::text = excluded.claim::text))",
-            place = schema.literal,
+            place = schema.place,
         )
     }
 
@@ -231,7 +231,7 @@ END ${tag}$",
         let ours = format!(
             "FROM sanderling.fence f WHERE f.place::text = {place} AND f.store_id::text = {store}
  AND f.epoch::bigint = {epoch}::bigint AND f.claim::text = {claim} AND f.xmin = pg_catalog.pg_current_xact_id_if_assigned()::xid",
-            place = schema.literal,
+            place = schema.place,
         );
         let raise_ended = format!(
             "RAISE EXCEPTION USING ERRCODE = '{}', MESSAGE = 'the transaction is not the guard''s';",
@@ -304,7 +304,7 @@ END ${tag}$",
     pub(crate) fn read_fence(&self) -> String {
         format!(
             "SELECT store_id::text, epoch::text FROM sanderling.fence WHERE place::text = {}",
-            self.schema.literal
+            self.schema.place
         )
     }
 }

@@ -1,4 +1,4 @@
-//! PostgreSQL, one schema per tenant: one message per tenant and version on a kept, dedicated connection.
+//! PostgreSQL, a schema or a database per tenant: one message per tenant and version on a kept, dedicated connection.
 
 mod budget;
 mod catalog;
@@ -11,6 +11,7 @@ mod message;
 mod names;
 mod normal;
 mod ownership;
+mod places;
 mod session;
 mod survey;
 mod verdict;

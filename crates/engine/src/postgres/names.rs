@@ -10,6 +10,9 @@ use crate::ledger;
 /// Our own schema in every tenant database. It is no place for a tenant.
 pub(crate) const OWN_SCHEMA: &str = "sanderling";
 
+/// The schema of a tenant that has a whole database.
+const WHOLE_DATABASE: &str = "public";
+
 /// A value in single quotes.
 pub(crate) fn literal(value: &str) -> Result<Quoted, Failure> {
     quote::literal(Dialect::Postgres, value).map_err(|error| refused(&error))
@@ -31,28 +34,35 @@ pub(crate) struct Schema {
     pub(crate) name: String,
     /// In double quotes.
     pub(crate) ident: Quoted,
-    /// In single quotes: the fence's `place`.
+    /// In single quotes.
     pub(crate) literal: Quoted,
+    /// The fence's `place`, in single quotes: the schema's name, or nothing where it is `public`, so that a database
+    /// and its schema `public` cannot have two rows.
+    pub(crate) place: Quoted,
 }
 
 impl Schema {
-    /// Checks and quotes the schema of a place.
+    /// Checks and quotes the schema of a place; a place that is a whole database is its schema `public`.
     ///
     /// # Errors
-    /// A place without a schema, a name that cannot be quoted, and names that belong to the server or to us.
+    /// A place without schema and database, a name that cannot be quoted, and names that belong to the server or to us.
     pub(crate) fn of(place: &Place) -> Result<Self, Failure> {
-        let Some(name) = &place.schema else {
-            return Err(Failure::new(
-                ErrorClass::Precondition,
-                "unsupported",
-                format!(
-                    "{place}: database-per-tenant is not supported yet; give the tenant a schema"
-                ),
-            ));
+        let name = match (place.schema.as_deref(), &place.database) {
+            (Some(schema), _) => schema,
+            (None, Some(_)) => WHOLE_DATABASE,
+            (None, None) => {
+                return Err(Failure::new(
+                    ErrorClass::Precondition,
+                    "place",
+                    format!(
+                        "{place}: names neither a schema nor a database; give the tenant one of them"
+                    ),
+                ));
+            }
         };
         // In a search path "$user" stands for the role's name, quoted or not.
         let reserved = ["information_schema", "$user", OWN_SCHEMA];
-        if name.starts_with("pg_") || reserved.contains(&name.as_str()) {
+        if name.starts_with("pg_") || reserved.contains(&name) {
             return Err(Failure::new(
                 ErrorClass::Precondition,
                 "name",
@@ -62,9 +72,10 @@ impl Schema {
             ));
         }
         Ok(Self {
-            name: name.clone(),
+            name: name.to_owned(),
             ident: ident(name)?,
             literal: literal(name)?,
+            place: literal(if name == WHOLE_DATABASE { "" } else { name })?,
         })
     }
 
@@ -137,11 +148,25 @@ mod tests {
             assert_eq!(failure.cause.class, ErrorClass::Precondition, "{name}");
         }
         let failure = Schema::of(&place(None)).unwrap_err();
-        assert!(
-            failure
-                .message
-                .contains("database-per-tenant is not supported yet")
+        assert!(failure.message.contains("neither"), "{failure:?}");
+    }
+
+    #[test]
+    fn a_whole_database_is_its_schema_public() {
+        let mut whole = place(None);
+        whole.database = Some("d1".into());
+        let (whole, public) = (
+            Schema::of(&whole).unwrap(),
+            Schema::of(&place(Some("public"))).unwrap(),
         );
+        assert_eq!(
+            (whole.ledger(), whole.place.as_str()),
+            (public.ledger(), "''")
+        );
+        assert_eq!(whole.place, public.place);
+        assert_eq!(whole.lock_key("5"), public.lock_key("5"));
+        let other = Schema::of(&place(Some("t1"))).unwrap();
+        assert_eq!(other.place.as_str(), "'t1'");
     }
 
     #[test]

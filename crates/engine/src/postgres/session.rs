@@ -170,7 +170,7 @@ impl PostgresSession {
         offset: Option<usize>,
     ) -> Attempt {
         let kept = rolled_back(&mut connection).await;
-        let database = connection.database.clone();
+        let database = connection.database_oid.clone();
         let ended = error.code == state::ENDED;
         let gone = matches!(error.code.as_str(), "42P01" | "3F000");
         let own_gone = gone && matches!(part, Part::Tail(_));
@@ -379,7 +379,7 @@ impl Session for PostgresSession {
                 if let (Trouble::Server(error), Some(connection)) = (&trouble, &self.connection)
                     && matches!(error.code.as_str(), "42P01" | "3F000")
                 {
-                    self.shared.forget_fence(&connection.database);
+                    self.shared.forget_fence(&connection.database_oid);
                 }
                 return unavailable(self.shared.connections.named(trouble.failure()));
             }

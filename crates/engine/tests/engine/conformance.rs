@@ -15,6 +15,12 @@ macro_rules! conformance {
                 super::$name(super::Fleet::postgres()).await;
             })*
         }
+        mod postgres_databases {
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $name() {
+                super::$name(super::Fleet::postgres_databases()).await;
+            })*
+        }
         mod sqlite_files {
             $(#[tokio::test(flavor = "multi_thread")]
             async fn $name() {
@@ -282,7 +288,7 @@ async fn a_mixed_survey_keeps_its_order(fleet: Fleet) {
     let empty = fleet.create("empty").await;
     applied(fleet.apply(&there, &claim(1), &first()).await);
     let mut nowhere = fleet.place("x");
-    (nowhere.schema, nowhere.file) = (None, None);
+    (nowhere.database, nowhere.schema, nowhere.file) = (None, None, None);
     let mut unknown = fleet.place("y");
     unknown.host = sanderling_core::HostName::new("h9");
     let places = [

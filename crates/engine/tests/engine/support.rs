@@ -15,7 +15,8 @@ use sanderling_core::{
 use sanderling_engine::{Claim, Driver, HostConfig, Hosts, Limits, Session, Step, StepOutcome};
 use sanderling_secrets::Reference;
 use sanderling_sql::Statement;
-use sanderling_testkit::Postgres;
+use sanderling_testkit::{Postgres, unique};
+use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, Connection, PgConnection, SqliteConnection};
 use tempfile::TempDir;
 
@@ -33,8 +34,18 @@ pub(crate) struct Fleet {
 }
 
 enum Kind {
-    Postgres { url: String },
-    Sqlite { directory: TempDir },
+    /// Schemas of the database at `url`.
+    Postgres {
+        url: String,
+    },
+    /// Databases beside the one at `url`, whose names all begin alike.
+    Databases {
+        url: String,
+        prefix: String,
+    },
+    Sqlite {
+        directory: TempDir,
+    },
 }
 
 impl Fleet {
@@ -50,6 +61,16 @@ impl Fleet {
             url: url.to_owned(),
         };
         Self::over(through, PathBuf::new(), kind)
+    }
+
+    /// Databases of the shared server.
+    pub(crate) fn postgres_databases() -> Self {
+        let url = Postgres::shared().create_database();
+        let kind = Kind::Databases {
+            url: url.clone(),
+            prefix: unique("place"),
+        };
+        Self::over(&url, PathBuf::new(), kind)
     }
 
     /// Files of a fresh directory.
@@ -80,16 +101,18 @@ impl Fleet {
 
     /// A place of that name, there or not.
     pub(crate) fn place(&self, name: &str) -> Place {
-        let (schema, file) = match self.kind {
-            Kind::Postgres { .. } => (Some(name.to_owned()), None),
-            Kind::Sqlite { .. } => (None, Some(format!("{name}.db"))),
-        };
-        Place {
+        let mut place = Place {
             host: self.host.clone(),
             database: None,
-            schema,
-            file,
+            schema: None,
+            file: None,
+        };
+        match &self.kind {
+            Kind::Postgres { .. } => place.schema = Some(name.to_owned()),
+            Kind::Databases { prefix, .. } => place.database = Some(format!("{prefix} {name}")),
+            Kind::Sqlite { .. } => place.file = Some(format!("{name}.db")),
         }
+        place
     }
 
     /// A place of that name, created empty.
@@ -100,6 +123,10 @@ impl Fleet {
                 let quoted = name.replace('"', "\"\"");
                 self.run(&place, &format!("CREATE SCHEMA \"{quoted}\""))
                     .await;
+            }
+            Kind::Databases { url, .. } => {
+                let database = place.database.as_deref().unwrap();
+                Postgres::shared().sql(url, &format!("CREATE DATABASE \"{database}\""));
             }
             Kind::Sqlite { .. } => {
                 self.run(&place, "CREATE TABLE born (x); DROP TABLE born")
@@ -115,13 +142,13 @@ impl Fleet {
                 .path()
                 .join("tenants")
                 .join(place.file.as_deref().unwrap()),
-            Kind::Postgres { .. } => panic!("a schema is not a file"),
+            Kind::Postgres { .. } | Kind::Databases { .. } => panic!("a schema is not a file"),
         }
     }
 
     pub(crate) fn url(&self) -> &str {
         match &self.kind {
-            Kind::Postgres { url } => url,
+            Kind::Postgres { url } | Kind::Databases { url, .. } => url,
             Kind::Sqlite { .. } => panic!("a directory has no server"),
         }
     }
@@ -134,9 +161,14 @@ impl Fleet {
     /// The number that the last statement returns.
     pub(crate) async fn count(&self, place: &Place, sql: &str) -> i64 {
         match &self.kind {
-            Kind::Postgres { url } => {
-                let mut connection = PgConnection::connect(url).await.unwrap();
-                let schema = place.schema.as_deref().unwrap().replace('"', "\"\"");
+            Kind::Postgres { url } | Kind::Databases { url, .. } => {
+                let mut options: PgConnectOptions = url.parse().unwrap();
+                if let Some(database) = &place.database {
+                    options = options.database(database);
+                }
+                let mut connection = PgConnection::connect_with(&options).await.unwrap();
+                let schema = place.schema.as_deref().unwrap_or("public");
+                let schema = schema.replace('"', "\"\"");
                 let sql = format!("SET search_path = \"{schema}\"; {sql}");
                 let rows = sqlx::raw_sql(AssertSqlSafe(sql))
                     .fetch_all(&mut connection)

@@ -18,7 +18,7 @@ pub enum HostKind {
     /// Not told.
     #[default]
     Unknown,
-    /// A database server: rows name a schema.
+    /// A database server: rows name a schema, a database, or a schema in a database.
     Server {
         /// The database in the host's URL, when it is written there.
         database: Option<String>,
@@ -120,16 +120,23 @@ fn place_refused(
     wrong: &mut Vec<String>,
 ) {
     match (schema, file) {
-        (None, None) if database.is_some() => wrong.push(
-            "has a `database` but no `schema`: a database per tenant is not supported yet; name the schema too".into(),
+        (None, None) if database.is_some() && kind == Some(&HostKind::Directory) => wrong.push(
+            "names a `database`, but its host is a directory of SQLite files: name a `file`".into(),
         ),
-        (None, None) => wrong.push("has neither `schema` (PostgreSQL) nor `file` (SQLite)".into()),
-        (Some(_), Some(_)) => wrong.push("has both `schema` and `file`; a tenant lives in one place".into()),
+        (None, None) if database.is_some() => {}
+        (None, None) => wrong
+            .push("has neither `schema` nor `database` (PostgreSQL) nor `file` (SQLite)".into()),
+        (Some(_), Some(_)) => {
+            wrong.push("has both `schema` and `file`; a tenant lives in one place".into())
+        }
         (Some(_), None) if kind == Some(&HostKind::Directory) => {
-            wrong.push("names a `schema`, but its host is a directory of SQLite files: name a `file`".into());
+            wrong.push(
+                "names a `schema`, but its host is a directory of SQLite files: name a `file`"
+                    .into(),
+            );
         }
         (None, Some(_)) if matches!(kind, Some(HostKind::Server { .. })) => {
-            wrong.push("names a `file`, but its host is a database server: name a `schema`".into());
+            wrong.push("names a `file`, but its host is a database server: name a `schema` or a `database`".into());
         }
         (None, Some(_)) if database.is_some() => {
             wrong.push("has both `database` and `file`; a file has no database".into());
@@ -139,7 +146,7 @@ fn place_refused(
     wrong.extend(
         database
             .as_ref()
-            .and_then(|name| name_refused("database", name)),
+            .and_then(|name| name_refused("database", name).or_else(|| database_reserved(name))),
     );
     if let Some(schema) = schema {
         wrong.extend(name_refused("schema", schema).or_else(|| schema_reserved(schema)));
@@ -157,6 +164,12 @@ fn name_refused(what: &str, name: &str) -> Option<String> {
     } else {
         None
     }
+}
+
+fn database_reserved(database: &str) -> Option<String> {
+    ["template0", "template1"].contains(&database).then(|| {
+        format!("database {database:?} is what PostgreSQL makes databases from, not a tenant's")
+    })
 }
 
 fn schema_reserved(schema: &str) -> Option<String> {

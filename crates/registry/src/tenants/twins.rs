@@ -26,15 +26,7 @@ pub(super) fn find(sink: &mut Sink<'_>) {
             }
             ids.insert(tenant.id.as_str(), index);
             if let Some(first) = places.insert(key(&tenant.place, sink.hosts), index) {
-                found.push((
-                    index,
-                    format!(
-                        "lives at {}, and so does tenant {:?} at {}; one place holds one tenant",
-                        tenant.place,
-                        sink.tenants[first].id.as_str(),
-                        sink.show(sink.places[first])
-                    ),
-                ));
+                found.push((index, lives_there(sink, &tenant.place, first)));
             }
         }
     }
@@ -44,6 +36,21 @@ pub(super) fn find(sink: &mut Sink<'_>) {
     }
 }
 
+/// Two places can be one under two names; then both names are said.
+fn lives_there(sink: &Sink<'_>, place: &Place, first: usize) -> String {
+    let other = &sink.tenants[first];
+    let named = if other.place == *place {
+        String::new()
+    } else {
+        format!(" (written as {}, which is the same place)", other.place)
+    };
+    format!(
+        "lives at {place}, and so does tenant {:?} at {}{named}; one place holds one tenant",
+        other.id.as_str(),
+        sink.show(sink.places[first])
+    )
+}
+
 type Key<'a> = (
     &'a HostName,
     Option<&'a str>,
@@ -51,17 +58,14 @@ type Key<'a> = (
     Option<&'a str>,
 );
 
-/// A place with its host's defaults filled in.
+/// A place with its host's defaults filled in; a whole database is its schema `public`.
 fn key<'a>(place: &'a Place, hosts: &'a BTreeMap<HostName, HostKind>) -> Key<'a> {
     let own = match hosts.get(&place.host) {
         Some(HostKind::Server { database }) => database.as_deref(),
         _ => None,
     };
     let database = place.database.as_deref().or(own);
-    (
-        &place.host,
-        database,
-        place.schema.as_deref(),
-        place.file.as_deref(),
-    )
+    let whole = place.database.is_some() && place.file.is_none();
+    let schema = place.schema.as_deref().or(whole.then_some("public"));
+    (&place.host, database, schema, place.file.as_deref())
 }
