@@ -95,6 +95,23 @@ impl Hosts {
         self.configs.iter().map(budget).collect()
     }
 
+    /// How many connections of each host were kept idle by this process and are not any more.
+    pub fn let_go(&self) -> BTreeMap<HostName, u64> {
+        let counts = |(name, opened): (&HostName, &Opened)| match opened {
+            Opened::Postgres(driver) => Some((name.clone(), driver.let_go())),
+            Opened::Sqlite(_) => None,
+        };
+        self.opened().iter().filter_map(counts).collect()
+    }
+
+    /// Closes what is kept idle on a host: the control store does not count it.
+    pub async fn close_idle(&self, host: &HostName) {
+        let opened = self.opened().get(host).cloned();
+        if let Some(Opened::Postgres(driver)) = opened {
+            driver.trim(0).await;
+        }
+    }
+
     /// Looks at many places on all their hosts side by side, reading only. Same order as `places`.
     pub async fn survey(&self, places: &[Place]) -> Vec<Standing> {
         let groups = by_group(places, |place| place.host.clone());

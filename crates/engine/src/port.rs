@@ -49,8 +49,9 @@ pub trait Session: Send {
     /// claim can take effect. Works on a connection whose last message failed.
     async fn fence(&mut self) -> Result<Vec<LedgerRow>, FenceRefusal>;
 
-    /// Gives the connection back, or closes it where what it saw makes it unfit.
-    async fn close(self: Box<Self>);
+    /// Gives the connection back, or closes it where what it saw makes it unfit. Whether it is kept for the next
+    /// tenant: then it still takes its place in the host's budget.
+    async fn close(self: Box<Self>) -> bool;
 }
 
 /// The claim under which a session acts; the guard writes it to fence and ledger.
@@ -79,6 +80,8 @@ pub struct Limits {
     pub statement_timeout_ms: u64,
     /// Whether a missing schema, database or file is created.
     pub create_missing: bool,
+    /// The most connections that may stay idle on the host while this session is open.
+    pub spare: u32,
 }
 
 /// One migration to apply.

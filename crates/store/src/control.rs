@@ -13,9 +13,9 @@ use sanderling_core::{
 
 use crate::perform::Control;
 use crate::port::{
-    Candidate, Command, CommandReceipt, Grant, Held, Leadership, Receipt, RenewedClaim, Report,
-    RolloutRecord, Store, StoreError, Submission, Submitted, TargetFilter, TargetRecord, Wanted,
-    WorkerRecord,
+    Budget, Candidate, Command, CommandReceipt, Grant, Held, Leadership, Receipt, RenewedClaim,
+    Report, RolloutRecord, Store, StoreError, Submission, Submitted, TargetFilter, TargetRecord,
+    Wanted, WorkerRecord,
 };
 use crate::verbs::{
     act, bundles, cancel, candidates, events, lead, list, note, read, reissue, renew, report,
@@ -99,7 +99,7 @@ impl Store for Handle {
         &self,
         worker: &WorkerId,
         wanted: &[Wanted],
-        hosts: &BTreeMap<HostName, u32>,
+        hosts: &BTreeMap<HostName, Budget>,
         lease: Duration,
     ) -> Answer<Vec<Grant>> {
         let verb = start::Start {
@@ -219,10 +219,15 @@ impl Store for Handle {
         self.0.perform(verb).await
     }
 
-    async fn beat(&self, worker: &WorkerId, hosts: &[HostName], lease: Duration) -> Answer<()> {
+    async fn beat(
+        &self,
+        worker: &WorkerId,
+        hosts: &BTreeMap<HostName, u64>,
+        lease: Duration,
+    ) -> Answer<()> {
         let verb = workers::Beat {
             worker: worker.clone(),
-            hosts: hosts.to_vec(),
+            hosts: hosts.clone(),
             lease,
         };
         self.0.perform(verb).await

@@ -77,12 +77,12 @@ pub trait Store: Send + Sync {
     /// Grants claims on some of the wanted targets, which must be of one rollout: the rollout runs (or the claim
     /// is to be resolved), permits of rollout, wave and host are free, the target is pending and due or its lease
     /// has expired. A permit of a claim whose lease expired stays taken until that claim is granted anew or ended.
-    /// `hosts` gives each host's budget of connections.
+    /// `hosts` gives each host's budget of connections, of which those that live workers keep idle are taken too.
     async fn start(
         &self,
         worker: &WorkerId,
         wanted: &[Wanted],
-        hosts: &BTreeMap<HostName, u32>,
+        hosts: &BTreeMap<HostName, Budget>,
         lease: Duration,
     ) -> Result<Vec<Grant>, StoreError>;
 
@@ -151,11 +151,12 @@ pub trait Store: Send + Sync {
     /// `detail` to what and why.
     async fn note(&self, actor: &str, verb: &str, detail: &str) -> Result<(), StoreError>;
 
-    /// Notes that a worker lives and which hosts it serves, until `lease` has passed.
+    /// Notes that a worker lives and which hosts it serves, until `lease` has passed; and for each how many
+    /// connections it has kept idle there and does not any more (see [`Budget::let_go`]).
     async fn beat(
         &self,
         worker: &WorkerId,
-        hosts: &[HostName],
+        hosts: &BTreeMap<HostName, u64>,
         lease: Duration,
     ) -> Result<(), StoreError>;
 
@@ -263,6 +264,26 @@ pub struct Wanted {
     pub nonce: Nonce,
 }
 
+/// What a worker says of a host when it asks for claims there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Budget {
+    /// The connections that the host may have, of all workers together.
+    pub connections: u32,
+    /// How many connections this worker has kept idle there and does not any more, since it began: used again, closed
+    /// or lost. What its reports said it kept, less this, is what it keeps now.
+    pub let_go: u64,
+}
+
+impl From<u32> for Budget {
+    /// The budget of a worker that has let go of nothing.
+    fn from(connections: u32) -> Self {
+        Self {
+            connections,
+            let_go: 0,
+        }
+    }
+}
+
 /// What a granted claim may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ClaimMode {
@@ -302,6 +323,9 @@ pub struct Grant {
     pub bundle: BundleHash,
     /// The rollout's policy.
     pub policy: sanderling_core::policy::Policy,
+    /// How many connections the worker may keep idle on the host from here on; the others are closed before it
+    /// opens one for this claim.
+    pub spare: u32,
     /// When it was granted.
     pub at: Micros,
 }
@@ -333,6 +357,8 @@ pub struct Report {
     pub held: Held,
     /// What became of it.
     pub result: TargetResult,
+    /// Whether the worker keeps the claim's connection: then its place in the host's budget stays taken.
+    pub kept: bool,
 }
 
 /// What became of a claim.

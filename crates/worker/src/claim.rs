@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use sanderling_claims::{Claims, LockKey};
 use sanderling_core::{HostName, Nonce, RolloutId, WorkerId};
-use sanderling_store::{Candidate, Grant, Store, StoreError, TargetRef, Wanted};
+use sanderling_engine::Hosts;
+use sanderling_store::{Budget, Candidate, Grant, Store, StoreError, TargetRef, Wanted};
 
 /// A granted claim and the lock that was taken for it.
 pub(crate) struct Claimed {
@@ -20,7 +21,7 @@ pub(crate) struct Claimer {
     pub(crate) claims: Arc<dyn Claims>,
     pub(crate) worker: WorkerId,
     pub(crate) fleet: String,
-    pub(crate) budgets: BTreeMap<HostName, u32>,
+    pub(crate) hosts: Arc<Hosts>,
     pub(crate) lease: Duration,
     pub(crate) ttl: Duration,
     /// Since when a candidate's lock has been refused without a break.
@@ -34,7 +35,7 @@ impl Claimer {
         free: usize,
         mine: impl Fn(&TargetRef) -> bool,
     ) -> Result<Vec<Claimed>, StoreError> {
-        let hosts: Vec<_> = self.budgets.keys().cloned().collect();
+        let hosts: Vec<_> = self.hosts.budgets().into_keys().collect();
         // More than fit, because other workers reach for the same ones first.
         let limit = u32::try_from(free.saturating_mul(4).max(32)).unwrap_or(u32::MAX);
         let candidates = self.store.candidates(&hosts, limit).await?;
@@ -166,8 +167,22 @@ impl Claimer {
 
     async fn ask(&self, wanted: &[Wanted]) -> Result<Vec<Grant>, StoreError> {
         self.store
-            .start(&self.worker, wanted, &self.budgets, self.lease)
+            .start(&self.worker, wanted, &self.budgets(), self.lease)
             .await
+    }
+
+    /// What each host may have, and what this process has let go of there.
+    fn budgets(&self) -> BTreeMap<HostName, Budget> {
+        let let_go = self.hosts.let_go();
+        let budget = |(host, connections): (HostName, u32)| {
+            let let_go = let_go.get(&host).copied().unwrap_or_default();
+            let budget = Budget {
+                connections,
+                let_go,
+            };
+            (host, budget)
+        };
+        self.hosts.budgets().into_iter().map(budget).collect()
     }
 
     /// Releases locks; a lock that could not be released ends by itself.

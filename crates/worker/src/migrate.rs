@@ -71,12 +71,16 @@ pub(crate) async fn run(context: &Context, grant: Grant) -> Option<Report> {
         Err(Stop::End(result)) => Some(*result),
         Err(Stop::Gone) => None,
     };
-    if let Some(session) = job.session.take() {
-        session.close().await;
-    }
-    result.map(|result| Report {
+    // Without a report nobody would count the connection: it goes with the session.
+    let result = result?;
+    let kept = match job.session.take() {
+        Some(session) => session.close().await,
+        None => false,
+    };
+    Some(Report {
         held: job.held,
         result,
+        kept,
     })
 }
 
@@ -399,6 +403,7 @@ impl<'a> Job<'a> {
             lock_timeout_ms: self.grant.policy.lock_timeout_ms,
             statement_timeout_ms: self.grant.policy.statement_timeout_ms,
             create_missing: self.grant.policy.create_missing,
+            spare: self.grant.spare,
         }
     }
 }

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sanderling_claims::Claims;
-use sanderling_core::{HostName, WorkerId};
+use sanderling_core::WorkerId;
+use sanderling_engine::Hosts;
 use sanderling_store::{RenewedClaim, Store};
 use tokio_util::sync::CancellationToken;
 
@@ -16,7 +17,7 @@ pub(crate) struct Renewal {
     pub(crate) claims: Arc<dyn Claims>,
     pub(crate) held: Arc<HeldClaims>,
     pub(crate) worker: WorkerId,
-    pub(crate) hosts: Vec<HostName>,
+    pub(crate) hosts: Arc<Hosts>,
     pub(crate) lease: Duration,
     pub(crate) ttl: Duration,
 }
@@ -34,10 +35,23 @@ impl Renewal {
         }
     }
 
-    async fn once(&self) {
-        if let Err(error) = self.store.beat(&self.worker, &self.hosts, self.lease).await {
+    /// Says that this worker lives, and what it has let go of.
+    pub(crate) async fn beat(&self) {
+        let let_go = self.hosts.let_go();
+        let hosts = self.hosts.budgets().into_keys();
+        let serves = hosts
+            .map(|host| {
+                let let_go = let_go.get(&host).copied().unwrap_or_default();
+                (host, let_go)
+            })
+            .collect();
+        if let Err(error) = self.store.beat(&self.worker, &serves, self.lease).await {
             tracing::warn!(%error, "heartbeat not recorded; claims end with their leases unless the store answers");
         }
+    }
+
+    async fn once(&self) {
+        self.beat().await;
         let (held, locks) = self.held.all();
         if held.is_empty() {
             return;

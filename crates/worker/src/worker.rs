@@ -1,6 +1,6 @@
 //! The worker's loop.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -64,7 +64,10 @@ impl Worker {
     pub async fn run(self, drain: CancellationToken) {
         let held = Arc::new(HeldClaims::default());
         let stop_renewal = CancellationToken::new();
-        let renewal = tokio::spawn(self.renewal(&held).run(stop_renewal.clone()));
+        let renewal = self.renewal(&held);
+        // Before the first claim: what a worker keeps idle counts only while it is known to live.
+        renewal.beat().await;
+        let renewal = tokio::spawn(renewal.run(stop_renewal.clone()));
         let (reporter, reporting) = Reporter::start(self.store.clone());
         let context = Arc::new(Context {
             store: self.store.clone(),
@@ -91,8 +94,14 @@ impl Worker {
                 tracing::error!(%error, "a background task of the worker failed");
             }
         }
-        // A note that has run out at once: nobody should wait for a worker that is gone.
-        if let Err(error) = self.store.beat(&self.options.id, &[], Duration::ZERO).await {
+        // A note that has run out at once: nobody should wait for a worker that is gone. What it kept is closed first.
+        self.hosts.close().await;
+        let nothing = BTreeMap::new();
+        if let Err(error) = self
+            .store
+            .beat(&self.options.id, &nothing, Duration::ZERO)
+            .await
+        {
             tracing::debug!(%error, "farewell not recorded; the heartbeat runs out by itself");
         }
     }
@@ -164,13 +173,22 @@ impl Worker {
         let (context, reporter, claims) = (context.clone(), reporter.clone(), self.claims.clone());
         jobs.spawn(async move {
             let target = claimed.grant.target.clone();
+            let host = claimed.grant.place.host.clone();
             // A task of its own: a panic in it costs this claim its lease, not the worker its life.
             let job = tokio::spawn({
                 let context = context.clone();
                 async move { migrate::run(&context, claimed.grant).await }
             });
             match job.await {
-                Ok(Some(report)) => log_receipt(&target, reporter.report(report).await),
+                Ok(Some(report)) => {
+                    let kept = report.kept;
+                    let receipt = reporter.report(report).await;
+                    log_receipt(&target, receipt);
+                    if kept && receipt == Receipt::Stale {
+                        // The store does not count what a claim that was not ours any more left open.
+                        context.hosts.close_idle(&host).await;
+                    }
+                }
                 Ok(None) => {}
                 Err(error) => tracing::error!(tenant = %target.tenant, %error, "migrating this tenant broke down; its claim ends with its lease"),
             }
@@ -191,7 +209,7 @@ impl Worker {
             claims: self.claims.clone(),
             worker: self.options.id.clone(),
             fleet: self.options.fleet.clone(),
-            budgets: self.hosts.budgets(),
+            hosts: self.hosts.clone(),
             lease: self.options.lease,
             ttl: self.options.ttl,
             refused: HashMap::new(),
@@ -204,7 +222,7 @@ impl Worker {
             claims: self.claims.clone(),
             held: held.clone(),
             worker: self.options.id.clone(),
-            hosts: self.hosts.budgets().into_keys().collect(),
+            hosts: self.hosts.clone(),
             lease: self.options.lease,
             ttl: self.options.ttl,
         }

@@ -38,6 +38,8 @@ struct State<T> {
     closing: usize,
     /// Oldest first.
     idle: VecDeque<Idle<T>>,
+    /// Connections that were idle here and are not any more: used again or closed.
+    let_go: u64,
 }
 
 struct Idle<T> {
@@ -83,7 +85,13 @@ impl<T> State<T> {
         if self.in_use() + self.idle.len() <= limit {
             return None;
         }
-        self.idle.pop_front().map(|idle| idle.connection)
+        self.oldest_idle()
+    }
+
+    fn oldest_idle(&mut self) -> Option<T> {
+        let idle = self.idle.pop_front()?;
+        self.let_go += 1;
+        Some(idle.connection)
     }
 }
 
@@ -97,6 +105,7 @@ impl<T> Budget<T> {
                 visits: 0,
                 closing: 0,
                 idle: VecDeque::new(),
+                let_go: 0,
             }),
             changed: Notify::new(),
         })
@@ -107,6 +116,7 @@ impl<T> Budget<T> {
         let mut state = self.state();
         let at = state.idle.iter().rposition(|idle| fits(&idle.connection))?;
         let idle = state.idle.remove(at)?;
+        state.let_go += 1;
         state.sessions += 1;
         Some((idle.connection, self.permit(Use::Session)))
     }
@@ -148,12 +158,30 @@ impl<T> Budget<T> {
         let mut expired = Vec::new();
         while let Some(oldest) = state.idle.front()
             && oldest.since.elapsed() >= idle_for
-            && let Some(idle) = state.idle.pop_front()
+            && let Some(connection) = state.oldest_idle()
         {
             state.closing += 1;
-            expired.push((idle.connection, self.permit(Use::Closing)));
+            expired.push((connection, self.permit(Use::Closing)));
         }
         expired
+    }
+
+    /// Takes out the oldest idle connections until no more than `spare` are left, to be closed.
+    pub(crate) fn trim(self: &Arc<Self>, spare: usize) -> ToClose<T> {
+        let mut state = self.state();
+        let mut over = Vec::new();
+        while state.idle.len() > spare
+            && let Some(connection) = state.oldest_idle()
+        {
+            state.closing += 1;
+            over.push((connection, self.permit(Use::Closing)));
+        }
+        over
+    }
+
+    /// How many connections were idle here and are not any more.
+    pub(crate) fn let_go(&self) -> u64 {
+        self.state().let_go
     }
 
     /// Since when the oldest idle connection is idle.
@@ -292,6 +320,19 @@ mod tests {
         for of in [Use::Visit, Use::Session] {
             assert!(now(&budget, of).is_some());
         }
+    }
+
+    #[test]
+    fn what_is_idle_no_more_is_counted_whatever_ended_it() {
+        let budget = full_of_idle(4);
+        assert_eq!(budget.let_go(), 0);
+        let (reused, _session) = budget.reuse(|connection| *connection == 2).unwrap();
+        let trimmed: Vec<_> = budget.trim(2).into_iter().map(|(c, _)| c).collect();
+        assert_eq!((reused, &trimmed[..]), (2, &[0][..]));
+        assert_eq!(budget.let_go(), 2);
+        assert!(budget.trim(2).is_empty());
+        budget.expire(Duration::ZERO);
+        assert_eq!((budget.let_go(), budget.state().idle.len()), (4, 0));
     }
 
     #[tokio::test]

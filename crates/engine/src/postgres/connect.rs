@@ -25,6 +25,10 @@ const PING_AFTER: Duration = Duration::from_secs(1);
 /// The server ends a session that sits in a transaction for longer: its client is paused or gone.
 const IDLE_IN_TRANSACTION: &str = "30s";
 
+/// The server ends a session that nobody spoke to for longer: its client, which closes idle ones much sooner, is frozen
+/// or cut off, and the place in the host's budget is wanted by others.
+const IDLE: &str = "10s";
+
 /// How often the server looks whether the client is still there while a statement runs.
 const CLIENT_CHECK: &str = "2s";
 
@@ -250,6 +254,7 @@ impl Opener {
             ("row_security", "off"),
             ("client_min_messages", "warning"),
             ("idle_in_transaction_session_timeout", IDLE_IN_TRANSACTION),
+            ("idle_session_timeout", IDLE),
             ("client_connection_check_interval", CLIENT_CHECK),
         ]);
         let (read_only, lock_ms, statement_ms) = match key.purpose {

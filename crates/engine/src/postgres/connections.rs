@@ -36,16 +36,29 @@ impl Connections {
         })
     }
 
-    /// A connection for a session: a kept one that still answers, or a new one. Waits for no other session.
-    pub(crate) async fn take(&self, key: &Key) -> Result<Connection, Failure> {
+    /// A connection for a session: a kept one that still answers, or a new one. Waits for no other session. No more
+    /// than `spare` stay idle beside it, before it is opened.
+    pub(crate) async fn take(&self, key: &Key, spare: usize) -> Result<Connection, Failure> {
         close(self.budget.expire(KEPT_IDLE)).await;
         while let Some((mut connection, permit)) = self.budget.reuse(|idle| idle.key == *key) {
             connection.permit = Some(permit);
             if connection.alive().await {
+                close(self.budget.trim(spare)).await;
                 return Ok(connection);
             }
         }
+        close(self.budget.trim(spare)).await;
         self.open(key, Use::Session).await
+    }
+
+    /// Closes the oldest idle connections until no more than `spare` are left.
+    pub(crate) async fn trim(&self, spare: usize) {
+        close(self.budget.trim(spare)).await;
+    }
+
+    /// How many connections were kept idle and are not any more.
+    pub(crate) fn let_go(&self) -> u64 {
+        self.budget.let_go()
     }
 
     /// A connection for a short visit. Waits until the budget has room; to be closed as soon as it was used.
@@ -53,24 +66,27 @@ impl Connections {
         self.open(key, Use::Visit).await
     }
 
-    /// Keeps a session's connection for the next tenant, unless it has served enough. Closes what is kept too long,
-    /// or is too much.
-    pub(crate) async fn give(&self, mut connection: Connection) {
+    /// Keeps a session's connection for the next tenant, unless it has served enough; whether it did. Closes what is
+    /// kept too long, or is too much.
+    pub(crate) async fn give(&self, mut connection: Connection) -> bool {
         connection.uses += 1;
         connection.idle_since = Instant::now();
         let permit = connection.permit.take();
-        match permit {
+        let kept = match permit {
             Some(permit) if connection.uses < RECYCLE_AFTER => {
                 let over = self.budget.keep(connection, permit);
                 self.sweep();
                 close(over).await;
+                true
             }
             permit => {
                 connection.permit = permit;
                 connection.close().await;
+                false
             }
-        }
+        };
         close(self.budget.expire(KEPT_IDLE)).await;
+        kept
     }
 
     /// Closes everything that is kept.

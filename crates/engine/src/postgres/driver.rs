@@ -84,12 +84,13 @@ impl Shared {
 
     /// A connection for a session, to a database that is made where it is missing and that is allowed.
     async fn connect(&self, key: &Key, limits: &Limits) -> Result<Connection, Failure> {
-        match (self.connections.take(key).await, &key.database) {
+        let spare = usize::try_from(limits.spare).unwrap_or(usize::MAX);
+        match (self.connections.take(key, spare).await, &key.database) {
             (Err(failure), Some(database))
                 if limits.create_missing && failure.cause.code == MISSING =>
             {
                 places::make_database(&self.connections, database).await?;
-                self.connections.take(key).await
+                self.connections.take(key, spare).await
             }
             (taken, _) => taken,
         }
@@ -132,6 +133,16 @@ impl PostgresDriver {
     /// Closes every kept connection.
     pub(crate) async fn close(&self) {
         self.shared.connections.close().await;
+    }
+
+    /// Closes kept connections until no more than `spare` are left.
+    pub(crate) async fn trim(&self, spare: usize) {
+        self.shared.connections.trim(spare).await;
+    }
+
+    /// How many connections were kept idle and are not any more.
+    pub(crate) fn let_go(&self) -> u64 {
+        self.shared.connections.let_go()
     }
 
     fn look(database: Option<String>) -> Key {

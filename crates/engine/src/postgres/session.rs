@@ -63,7 +63,8 @@ impl PostgresSession {
     async fn connection(&mut self) -> Result<Connection, Failure> {
         match self.connection.take() {
             Some(connection) => Ok(connection),
-            None => self.shared.connections.take(&self.key).await,
+            // Its place in the budget is the claim's: nobody has to make way for it.
+            None => self.shared.connections.take(&self.key, usize::MAX).await,
         }
     }
 
@@ -387,14 +388,15 @@ impl Session for PostgresSession {
         self.read_ledger().await.or_else(unavailable)
     }
 
-    async fn close(mut self: Box<Self>) {
-        if let Some(mut connection) = self.connection.take() {
-            if self.leaves && connection.rows(RESET.join("; ")).await.is_err() {
-                connection.close().await;
-            } else {
-                self.shared.connections.give(connection).await;
-            }
+    async fn close(mut self: Box<Self>) -> bool {
+        let Some(mut connection) = self.connection.take() else {
+            return false;
+        };
+        if self.leaves && connection.rows(RESET.join("; ")).await.is_err() {
+            connection.close().await;
+            return false;
         }
+        self.shared.connections.give(connection).await
     }
 }
 

@@ -351,8 +351,9 @@ impl Session for SqliteSession {
             .map_err(FenceRefusal::Unavailable)
     }
 
-    async fn close(mut self: Box<Self>) {
+    async fn close(mut self: Box<Self>) -> bool {
         // Closing checkpoints and removes the -wal file; a failure of that loses nothing.
         let _ = self.connection.close().await;
+        false
     }
 }

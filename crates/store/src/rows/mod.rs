@@ -1,10 +1,11 @@
 //! The rows that several verbs lock and change, one table per file.
 //!
-//! Lock order, the same in every verb: fleet, leader, rollouts by id, targets by (rollout, tenant), hosts by name,
-//! tenants by id. `renew` locks targets without their rollout; everything else that changes a target holds the
+//! Lock order, the same in every verb: fleet, leader, rollouts by id, targets by (rollout, tenant), hosts by name
+//! (with what is kept there), tenants by id. `renew` locks targets without their rollout; everything else that changes a target holds the
 //! rollout.
 
 pub(crate) mod hosts;
+pub(crate) mod kept;
 pub(crate) mod rollouts;
 pub(crate) mod targets;
 pub(crate) mod tenants;

@@ -15,6 +15,7 @@ pub(crate) mod renew;
 pub(crate) mod report;
 pub(crate) mod resume;
 pub(crate) mod retry;
+mod room;
 pub(crate) mod start;
 pub(crate) mod submit;
 pub(crate) mod workers;

@@ -13,7 +13,7 @@ use crate::perform::{Mode, Verb};
 use crate::port::{Receipt, Report, StoreError, TargetRef, TargetResult};
 use crate::rows::rollouts::Locked;
 use crate::rows::targets::Target;
-use crate::rows::{hosts, rollouts, targets, tenants};
+use crate::rows::{hosts, kept, rollouts, targets, tenants};
 
 /// The arguments of `Store::report`.
 pub(crate) struct Reporting {
@@ -33,6 +33,7 @@ impl Verb for Reporting {
         let mut found = targets::lock(tx, &self.targets().collect()).await?;
         let mut changed = BTreeSet::new();
         let mut proved = BTreeSet::new();
+        let mut kept = BTreeMap::new();
         let mut receipts = Vec::with_capacity(self.reports.len());
         for report in &self.reports {
             let key = &report.held.target;
@@ -49,12 +50,16 @@ impl Verb for Reporting {
             if proves(target, &report.result) {
                 proved.insert(key.tenant.clone());
             }
+            if let Some(owner) = target.claim.owner.clone().filter(|_| report.kept) {
+                *kept.entry((target.host.clone(), owner)).or_default() += 1;
+            }
             receipts.push(end(rollout, target, &report.result, now)?);
             changed.insert(key.clone());
         }
         found.retain(|key, _| changed.contains(key));
         if !found.is_empty() {
             write(tx, &locked, &found).await?;
+            kept::add(tx, &kept).await?;
             tenants::resolved(tx, &proved).await?;
         }
         Ok(receipts)

@@ -9,19 +9,20 @@ use sanderling_core::{
     Epoch, ErrorClass, EventKind, HostName, Micros, RolloutId, TenantId, WorkerId,
 };
 
+use super::room::Rooms;
 use crate::link::{Fault, Tx, corrupt, each};
 use crate::perform::{Mode, Verb};
-use crate::port::{ClaimMode, Grant, StoreError, TargetRef, Wanted};
+use crate::port::{Budget, ClaimMode, Grant, StoreError, TargetRef, Wanted};
 use crate::rows::rollouts::Locked;
 use crate::rows::targets::{Claim, Target};
 use crate::rows::tenants::Claims;
-use crate::rows::{hosts, rollouts, targets, tenants};
+use crate::rows::{rollouts, targets, tenants};
 
 /// The arguments of `Store::start`.
 pub(crate) struct Start {
     pub(crate) worker: WorkerId,
     pub(crate) wanted: Vec<Wanted>,
-    pub(crate) hosts: BTreeMap<HostName, u32>,
+    pub(crate) hosts: BTreeMap<HostName, Budget>,
     pub(crate) lease: Duration,
 }
 
@@ -44,20 +45,22 @@ impl Verb for Start {
             let startable = locked.runs() && target.is_due(now) && !busy.contains(&key.tenant);
             startable || target.expired(now)
         });
+        if found.is_empty() && regranted.is_empty() {
+            return Ok(Vec::new());
+        }
+        let hosts = found.values().chain(&regranted).map(|target| &target.host);
+        let mut rooms = Rooms::lock(tx, &self.worker, &self.hosts, hosts, now).await?;
         let mut granted = Vec::new();
         if !found.is_empty() {
             agree(tx, &locked).await?;
-            granted = self.grant(tx, &mut locked, found, now).await?;
+            granted = self.grant(tx, &mut locked, &mut rooms, found, now).await?;
             rollouts::save(tx, [&locked]).await?;
         }
         granted.extend(regranted);
-        if granted.is_empty() {
-            return Ok(Vec::new());
-        }
         let plan = locked.plan()?;
         granted
             .into_iter()
-            .map(|target| grant_of(target, &locked, &plan))
+            .map(|target| grant_of(target, &locked, &plan, &rooms))
             .collect()
     }
 }
@@ -93,12 +96,10 @@ impl Start {
         &self,
         tx: &mut Tx<'_>,
         locked: &mut Locked,
+        rooms: &mut Rooms,
         mut found: BTreeMap<TargetRef, Target>,
         now: Micros,
     ) -> Result<Vec<Target>, Fault> {
-        let mut started: BTreeMap<HostName, i64> =
-            found.values().map(|t| (t.host.clone(), 0)).collect();
-        let in_flight = hosts::lock(tx, &started).await?;
         let names: BTreeSet<TenantId> = found.keys().map(|key| key.tenant.clone()).collect();
         let claims = tenants::lock(tx, &names.iter().collect()).await?;
         let mut granted = Vec::new();
@@ -108,15 +109,8 @@ impl Start {
             };
             let takeover = target.claim.in_flight;
             let wave = target.wave()?;
-            if !takeover {
-                let on_host = started.entry(target.host.clone()).or_default();
-                let before = in_flight.get(&target.host).copied().unwrap_or_default();
-                let budget = self.hosts.get(&target.host).copied().unwrap_or_default();
-                let taken = before + on_host.unsigned_abs();
-                if locked.rollout.permits(wave) == 0 || taken >= u64::from(budget) {
-                    continue;
-                }
-                *on_host += 1;
+            if !takeover && (locked.rollout.permits(wave) == 0 || !rooms.take(&target.host)) {
+                continue;
             }
             let before = claims
                 .get(&target.key.tenant)
@@ -130,7 +124,7 @@ impl Start {
             return Ok(granted);
         }
         targets::claimed(tx, &granted).await?;
-        hosts::add(tx, &started).await?;
+        rooms.save(tx).await?;
         let epochs: Vec<(&TenantId, Epoch)> = granted
             .iter()
             .map(|target| (&target.key.tenant, target.claim.epoch))
@@ -220,7 +214,7 @@ async fn agree(tx: &mut Tx<'_>, locked: &Locked) -> Result<(), Fault> {
     )))
 }
 
-fn grant_of(target: Target, locked: &Locked, plan: &Plan) -> Result<Grant, Fault> {
+fn grant_of(target: Target, locked: &Locked, plan: &Plan, rooms: &Rooms) -> Result<Grant, Fault> {
     let path = plan.paths.get(target.path).ok_or_else(|| {
         corrupt(format!(
             "rollout {} has no path {}",
@@ -244,6 +238,7 @@ fn grant_of(target: Target, locked: &Locked, plan: &Plan) -> Result<Grant, Fault
         has_ledger: target.has_ledger,
         bundle: locked.rollout.bundle.clone(),
         policy: locked.rollout.policy.clone(),
+        spare: rooms.spare(&target.host),
         at: target.claim.since,
         place: target.place,
         target: target.key,

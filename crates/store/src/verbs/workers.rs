@@ -1,5 +1,6 @@
 //! `beat` and `workers`: who lives, and which hosts it serves. Nothing durable depends on it.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -9,6 +10,7 @@ use super::start::until;
 use crate::link::{Fault, Tx, values};
 use crate::perform::{Mode, Verb};
 use crate::port::WorkerRecord;
+use crate::rows::kept;
 
 /// How long a note that has expired is kept, in microseconds: one day.
 const KEPT: i64 = 86_400_000_000;
@@ -16,7 +18,7 @@ const KEPT: i64 = 86_400_000_000;
 /// The arguments of `Store::beat`.
 pub(crate) struct Beat {
     pub(crate) worker: WorkerId,
-    pub(crate) hosts: Vec<HostName>,
+    pub(crate) hosts: BTreeMap<HostName, u64>,
     pub(crate) lease: Duration,
 }
 
@@ -27,13 +29,17 @@ impl Verb for Beat {
 
     async fn run(&self, tx: &mut Tx<'_>) -> Result<(), Fault> {
         let now = tx.now().await?;
-        let hosts = serde_json::to_string(&self.hosts)?;
+        let hosts = serde_json::to_string(&self.hosts.keys().collect::<Vec<_>>())?;
         let sql = "INSERT INTO workers (fleet, worker, hosts, lease_until) VALUES ($1, $2, $3, $4)
             ON CONFLICT (fleet, worker) DO UPDATE SET hosts = excluded.hosts, lease_until = excluded.lease_until";
         let args = values![&self.worker, hosts, until(now, self.lease)];
         tx.exec(sql, args).await?;
+        kept::let_go(tx, &self.worker, &self.hosts).await?;
         let sql = "DELETE FROM workers WHERE fleet = $1 AND lease_until < $2";
         tx.exec(sql, values![now.0.saturating_sub(KEPT)]).await?;
+        let sql = "DELETE FROM kept WHERE fleet = $1 AND NOT EXISTS (SELECT 1 FROM workers
+            WHERE workers.fleet = kept.fleet AND workers.worker = kept.worker)";
+        tx.exec(sql, Vec::new()).await?;
         Ok(())
     }
 }

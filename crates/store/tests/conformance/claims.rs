@@ -76,7 +76,7 @@ pub(crate) async fn hosts_span_rollouts(backend: Backend) {
     let store = backend.open().await;
     let first = running(&store, plan(&backend.fleet, &[4])).await;
     let second = running(&store, shifted(plan(&backend.fleet, &[4]), 10)).await;
-    let budget = [(host("eu1"), 5)].into();
+    let budget = [(host("eu1"), 5.into())].into();
     let start = async |id, tenants: std::ops::Range<usize>| {
         let wanted: Vec<_> = tenants.map(|n| want(id, n)).collect();
         store

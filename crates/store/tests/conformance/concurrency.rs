@@ -215,7 +215,8 @@ pub(crate) async fn connections_that_died_are_replaced(backend: Backend) {
 pub(crate) async fn a_dropped_verb_comes_to_its_end(backend: Backend) {
     let store = backend.open().await;
     let name = worker("gone");
-    let mut beating = store.beat(&name, &[], LEASE);
+    let nothing = [].into();
+    let mut beating = store.beat(&name, &nothing, LEASE);
     assert!(futures::poll!(beating.as_mut()).is_pending());
     drop(beating);
     until_async(DEADLINE, "the dropped beat", async || {

@@ -13,8 +13,8 @@ use sanderling_core::{
     Version, WorkerId,
 };
 use sanderling_store::{
-    Grant, Held, Receipt, Report, RolloutRecord, Store, Submission, TargetFilter, TargetRecord,
-    TargetRef, TargetResult, Wanted,
+    Budget, Grant, Held, Receipt, Report, RolloutRecord, Store, Submission, TargetFilter,
+    TargetRecord, TargetRef, TargetResult, Wanted,
 };
 
 pub(crate) const LEASE: Duration = Duration::from_secs(60);
@@ -143,8 +143,10 @@ pub(crate) fn want(id: &RolloutId, n: usize) -> Wanted {
 }
 
 /// A generous budget for the hosts that tests use.
-pub(crate) fn budgets() -> BTreeMap<HostName, u32> {
-    ["eu1", "eu2"].map(|name| (host(name), 10_000)).into()
+pub(crate) fn budgets() -> BTreeMap<HostName, Budget> {
+    ["eu1", "eu2"]
+        .map(|name| (host(name), 10_000.into()))
+        .into()
 }
 
 pub(crate) async fn start(
@@ -217,6 +219,7 @@ pub(crate) fn report_of(grant: &Grant, result: TargetResult) -> Report {
     Report {
         held: held(grant),
         result,
+        kept: false,
     }
 }
 

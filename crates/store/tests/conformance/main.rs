@@ -9,6 +9,7 @@ mod claims;
 mod commands;
 mod concurrency;
 mod fleet;
+mod kept;
 mod leader;
 mod opening;
 mod random;
@@ -47,6 +48,10 @@ macro_rules! backends {
                 a_strict_canary, candidates_come_in_order, a_full_host_hides_no_other, a_lost_answer_is_repeated,
                 renewal, reissuing, an_expired_claim_is_taken_over, an_expired_claim_of_a_halted_rollout_is_resolved,
                 takeover_is_remembered_until_it_is_disproved,
+            },
+            kept::{
+                what_a_worker_keeps_is_taken_for_others, what_a_worker_let_go_of_is_free, a_lost_worker_keeps_nothing,
+                a_report_that_came_too_late_keeps_nothing,
             },
             reports::{
                 outcomes_are_recorded, a_tenant_between_two_versions_is_called_so, a_retry_waits_and_counts, a_failure_halts_in_its_own_transaction,

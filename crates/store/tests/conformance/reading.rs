@@ -135,9 +135,10 @@ pub(crate) async fn believed(backend: Backend) {
 pub(crate) async fn workers_and_events(backend: Backend) {
     let store = backend.open().await;
     let hosts = [host("eu1"), host("eu2")];
-    store.beat(&worker("w1"), &[], LEASE).await.unwrap();
-    store.beat(&worker("w1"), &hosts, LEASE).await.unwrap();
-    store.beat(&worker("w2"), &hosts, TINY).await.unwrap();
+    let serves = hosts.clone().map(|host| (host, 0)).into();
+    store.beat(&worker("w1"), &[].into(), LEASE).await.unwrap();
+    store.beat(&worker("w1"), &serves, LEASE).await.unwrap();
+    store.beat(&worker("w2"), &serves, TINY).await.unwrap();
     let alive = store.workers().await.unwrap();
     assert_eq!(alive.len(), 1);
     assert_eq!(

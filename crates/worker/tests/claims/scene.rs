@@ -169,7 +169,7 @@ impl Scene {
             target: self.key(n),
             nonce: Nonce::new(unique("n")),
         };
-        let budgets = BTreeMap::from([(HostName::new("pg"), 8)]);
+        let budgets = BTreeMap::from([(HostName::new("pg"), 8.into())]);
         self.store
             .start(&WorkerId::new(worker), &[wanted], &budgets, lease)
             .await
@@ -182,7 +182,14 @@ impl Scene {
             target: grant.target.clone(),
             epoch: grant.epoch,
         };
-        self.store.report(&[Report { held, result }]).await.unwrap();
+        self.store
+            .report(&[Report {
+                held,
+                result,
+                kept: false,
+            }])
+            .await
+            .unwrap();
     }
 
     /// A session as the claim's own worker would open it.
@@ -199,6 +206,7 @@ impl Scene {
             lock_timeout_ms: 1_000,
             statement_timeout_ms: 0,
             create_missing: false,
+            spare: u32::MAX,
         };
         self.hosts
             .driver(&grant.place.host)
