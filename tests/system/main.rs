@@ -14,4 +14,5 @@ mod cluster;
 mod databases;
 mod fleet;
 mod halt;
+mod locks;
 mod verify;

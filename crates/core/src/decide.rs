@@ -25,6 +25,14 @@ pub fn decide(rollout: &Rollout, _now: Micros) -> Decision {
     if rollout.state != RolloutState::Running {
         return because(None, standing_still(rollout));
     }
+    if let Some((index, wave)) = (0..).zip(&rollout.waves).find(|(_, w)| w.awaits_sweep()) {
+        let reason = format!(
+            "nothing is left of wave {} but {} deferred targets: they get their last try",
+            wave.name,
+            wave.deferred()
+        );
+        return because(Some(Action::Sweep(index)), reason);
+    }
     if let Some(wave) = rollout
         .waves
         .iter()

@@ -32,6 +32,13 @@ pub enum EventKind {
         /// Index into the plan's waves.
         wave: usize,
     },
+    /// Nothing of a wave was left but deferred targets: they are pending again for their last try.
+    Swept {
+        /// Index into the plan's waves.
+        wave: usize,
+        /// How many.
+        targets: u64,
+    },
     /// A claim was granted: the target is in flight from here on.
     Started {
         /// The tenant.
@@ -109,9 +116,9 @@ pub enum EventKind {
         actor: String,
         /// Why.
         reason: String,
-        /// Per wave: how many pending targets that had not begun were cancelled.
+        /// Per wave: how many targets that nobody had in hand, pending or deferred, were cancelled.
         targets: Vec<(usize, u64)>,
-        /// Per wave: how many pending targets had applied a version before, and so are partial.
+        /// Per wave: how many of those had applied a version before, and so are partial.
         #[serde(default)]
         partial: Vec<(usize, u64)>,
     },
@@ -128,6 +135,7 @@ impl EventKind {
         match self {
             Self::Submitted { .. } => "submitted",
             Self::WaveOpened { .. } => "wave_opened",
+            Self::Swept { .. } => "swept",
             Self::Started { .. } => "started",
             Self::Reissued { .. } => "reissued",
             Self::Ended { .. } => "ended",

@@ -19,7 +19,7 @@ pub enum Outcome {
     Failed,
     /// A stepwise migration stopped half way; a person must look.
     Dirty,
-    /// Left for a later sweep.
+    /// Its locks were not to be had within its budget: it is tried once more when the rest of its wave has ended.
     Deferred,
     /// Pinned by an operator.
     Held,

@@ -14,9 +14,22 @@ impl Wave {
         self.pending().saturating_sub(self.in_flight)
     }
 
-    /// Whether every target has ended.
+    /// Targets that wait for the wave's sweep.
+    pub fn deferred(&self) -> u64 {
+        self.counts.get(Outcome::Deferred)
+    }
+
+    /// Whether nothing is left but deferred targets that have not had their last try.
+    pub fn awaits_sweep(&self) -> bool {
+        self.opened_at.is_some()
+            && self.swept_at.is_none()
+            && self.pending() == 0
+            && self.deferred() > 0
+    }
+
+    /// Whether every target has ended; one that is deferred has not.
     pub fn has_ended(&self) -> bool {
-        self.pending() == 0
+        self.pending() == 0 && self.deferred() == 0
     }
 
     /// How many more may start by this wave's own limits.

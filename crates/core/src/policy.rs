@@ -29,12 +29,23 @@ pub struct Policy {
     pub lock_timeout_ms: u64,
     /// How long one statement may run, in milliseconds; 0 is without limit.
     pub statement_timeout_ms: u64,
+    /// How long tenants wait for a host that is away before they fail for it, in milliseconds. Plans that older
+    /// versions stored have none and get the default.
+    #[serde(default = "default_host_patience")]
+    pub host_patience_ms: u64,
     /// Whether missing schemas and files are created.
     pub create_missing: bool,
     /// Limits of the whole rollout.
     pub limits: Limits,
     /// Retry budgets by class; a class that is absent is never retried.
     pub retry: BTreeMap<ErrorClass, Backoff>,
+}
+
+/// Five minutes: longer than a server's restart or a failover takes.
+pub const HOST_PATIENCE_MS: u64 = 5 * 60 * 1_000;
+
+fn default_host_patience() -> u64 {
+    HOST_PATIENCE_MS
 }
 
 /// A retry budget: full jitter between 0 and `min(max, base * 2^attempt)`.

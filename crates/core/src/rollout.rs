@@ -168,6 +168,12 @@ impl Rollout {
         }
     }
 
+    /// Whether a target of this wave may be deferred: its sweep is still to come.
+    pub fn may_defer(&self, wave: usize) -> bool {
+        let swept = self.waves.get(wave).is_some_and(|w| w.swept_at.is_some());
+        !swept && self.state.is_active()
+    }
+
     /// What a target that has applied nothing becomes when its claim is released now: pending, or cancelled where the
     /// rollout is (nothing would ever start it again). The store writes the same to its target.
     pub fn outcome_of_release(&self) -> Outcome {
@@ -196,6 +202,9 @@ pub struct Wave {
     pub max_in_flight: u32,
     /// When the leader opened it.
     pub opened_at: Option<Micros>,
+    /// When its deferred targets were put back for their last try; absent in what older versions stored.
+    #[serde(default)]
+    pub swept_at: Option<Micros>,
     /// Its targets by outcome; those in flight count as pending.
     pub counts: OutcomeCounts,
     /// How many of its targets are in flight.
@@ -216,6 +225,7 @@ impl Wave {
             limits: planned.limits,
             max_in_flight: planned.max_in_flight,
             opened_at: None,
+            swept_at: None,
             counts,
             in_flight: 0,
             tally: Tally::default(),
@@ -301,6 +311,8 @@ pub struct Halt {
 pub enum Action {
     /// Open this wave.
     OpenWave(usize),
+    /// Put the deferred targets of this wave back to pending, once, for their last try.
+    Sweep(usize),
     /// Close the rollout in this final state.
     Finish(RolloutState),
 }

@@ -20,6 +20,7 @@ pub(crate) fn policy() -> Policy {
         atomic: Atomic::Version,
         lock_timeout_ms: 1000,
         statement_timeout_ms: 0,
+        host_patience_ms: crate::policy::HOST_PATIENCE_MS,
         create_missing: false,
         limits: Limits::default(),
         retry: BTreeMap::new(),

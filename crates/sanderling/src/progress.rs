@@ -93,6 +93,11 @@ impl Progress {
                     _ => None,
                 }
             }
+            EventKind::Swept { wave, targets } => Some(format!(
+                "the rest of wave {} has ended: {} whose locks were not to be had get their last try",
+                rollout.waves.get(*wave)?.name,
+                render::tenants(*targets)
+            )),
             EventKind::Halted { halt } => Some(render::halt_line(halt)),
             EventKind::Resumed { actor } => Some(format!("resumed by {actor}")),
             EventKind::Retried { actor, targets } => {
@@ -121,7 +126,7 @@ impl Progress {
             .rollout
             .waves
             .iter()
-            .map(|w| w.counts.get(Outcome::Pending))
+            .map(|w| w.pending() + w.deferred())
             .sum();
         let done = planned.saturating_sub(pending);
         let first = *self.done_at_first.get_or_insert(done);

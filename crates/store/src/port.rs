@@ -311,6 +311,8 @@ pub struct Grant {
     /// Whether an earlier claim in any rollout ended without a report or a fence: a message of it may still be on
     /// its way, so that no failure may be reported before the fence is committed.
     pub takeover: bool,
+    /// Whether its wave was swept: this is the last try, and locks that are not had now are a failure.
+    pub sweep: bool,
     /// Attempts that ended in a retry so far, by class.
     pub attempts: BTreeMap<ErrorClass, u32>,
     /// The versions to apply, ascending, as planned.
@@ -366,7 +368,8 @@ pub struct Report {
 pub enum TargetResult {
     /// The target has an outcome.
     Ended {
-        /// `Succeeded`, `UpToDate`, `Partial`, `Failed` or `Dirty`.
+        /// `Succeeded`, `UpToDate`, `Partial`, `Failed`, `Dirty` or `Deferred`, which is a failure where the wave was
+        /// swept.
         outcome: Outcome,
         /// Versions that this rollout applied to it, by evidence, in this claim and those before.
         applied: Vec<Version>,

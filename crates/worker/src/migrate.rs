@@ -213,19 +213,36 @@ impl<'a> Job<'a> {
 
     /// A transient failure goes back to the store for a later attempt, any other is reported. Before a failure, and
     /// before anything at all while an older claim's message may still be on its way, the fence is committed and the
-    /// ledger read again: that message may have applied it meanwhile, or would when nobody looks any more.
+    /// ledger read again: that message may have applied it meanwhile, or would when nobody looks any more. What is
+    /// deferred is another attempt: who holds a SQLite file holds its fence too, and must not hold the rollout.
     async fn after_failure(&mut self, failure: Failure, steps: &[Step<'_>]) -> Result<(), Stop> {
-        let retry = self.retry(&failure);
-        if retry.is_none() || !self.settled {
+        let fails = matches!(
+            self.end_of(failure.clone()),
+            TargetResult::Ended {
+                outcome: Outcome::Failed,
+                ..
+            }
+        );
+        if fails || !self.settled {
             let rows = self.settle().await?;
             if steps.iter().all(|step| in_effect(&rows, step)) {
                 return self.note_rows(&rows, steps);
             }
         }
-        let end = self
-            .retry(&failure)
-            .unwrap_or_else(|| self.ended(Outcome::Failed, Some(failure)));
-        Err(Stop::end(end))
+        Err(Stop::end(self.end_of(failure)))
+    }
+
+    /// What a failure is for the target: another attempt while its class's budget lasts; a wait for the wave's sweep
+    /// where only a lock stood in the way; else the end.
+    pub(crate) fn end_of(&self, failure: Failure) -> TargetResult {
+        if let Some(retry) = self.retry(&failure) {
+            return retry;
+        }
+        let outcome = match failure.cause.class {
+            ErrorClass::LockTimeout if !self.grant.sweep => Outcome::Deferred,
+            _ => Outcome::Failed,
+        };
+        self.ended(outcome, Some(failure))
     }
 
     /// For failures before any session: said as they are where nothing can be on its way, else after the fence.
@@ -235,10 +252,7 @@ impl<'a> Job<'a> {
         {
             return stop;
         }
-        Stop::end(
-            self.retry(&failure)
-                .unwrap_or_else(|| self.ended(Outcome::Failed, Some(failure))),
-        )
+        Stop::end(self.end_of(failure))
     }
 
     /// A tenant whose workers die one after the other: the migration itself may be what kills them.
@@ -262,7 +276,7 @@ impl<'a> Job<'a> {
     }
 
     /// A report that asks for another attempt, while the class's budget lasts.
-    pub(crate) fn retry(&self, failure: &Failure) -> Option<TargetResult> {
+    fn retry(&self, failure: &Failure) -> Option<TargetResult> {
         let class = failure.cause.class;
         let attempts = self.grant.attempts.get(&class).copied().unwrap_or(0);
         let millis = sanderling_core::retry::delay(

@@ -53,11 +53,7 @@ impl Job<'_> {
                 Err(error) if self.settled || error.0.cause.code == "missing" => {
                     self.settled = true;
                     // Nothing was sent and nothing older is on its way: this may be said without the fence.
-                    let failure = error.0;
-                    let end = self
-                        .retry(&failure)
-                        .unwrap_or_else(|| self.ended(Outcome::Failed, Some(failure)));
-                    return Err(Stop::end(end));
+                    return Err(Stop::end(self.end_of(error.0)));
                 }
                 Err(error) => {
                     tracing::warn!(tenant = %self.held.target.tenant, %error, "cannot reach the tenant to settle its claim; it stays in flight");

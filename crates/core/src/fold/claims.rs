@@ -85,6 +85,11 @@ pub(super) fn ended(
     if outcome == Outcome::Pending {
         return Err(format!("tenant {tenant} cannot end as pending"));
     }
+    if outcome == Outcome::Deferred && !rollout.may_defer(claim.1) {
+        return Err(format!(
+            "tenant {tenant} cannot be deferred: no sweep of its wave is to come"
+        ));
+    }
     let counted = match (outcome.counts_to_halt(), failure) {
         (true, None) => return Err(format!("tenant {tenant} ended {outcome} without a cause")),
         (true, Some(failure)) => Some(failure),

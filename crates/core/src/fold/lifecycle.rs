@@ -2,6 +2,7 @@
 
 use super::error::Checked;
 use crate::ids::Micros;
+use crate::outcome::Outcome;
 use crate::rollout::{Halt, Rollout, RolloutState};
 
 /// The first event.
@@ -38,6 +39,33 @@ pub(super) fn wave_opened(rollout: &mut Rollout, at: Micros, wave: usize) -> Che
         ));
     }
     rollout.waves[wave].opened_at = Some(at);
+    Ok(())
+}
+
+/// Deferred targets are put back once per wave, when nothing else of it is left. The event must name exactly how many
+/// there are, so that the store's targets and these counts cannot drift apart.
+pub(super) fn swept(rollout: &mut Rollout, at: Micros, wave: usize, targets: u64) -> Checked {
+    if rollout.state != RolloutState::Running {
+        return Err("waves are swept only while it is running".into());
+    }
+    let of = rollout
+        .waves
+        .get_mut(wave)
+        .ok_or_else(|| format!("there is no wave {wave}"))?;
+    if !of.awaits_sweep() || of.deferred() != targets {
+        return Err(format!(
+            "wave {} has {} pending and {} deferred targets, swept: {}; it is not to be swept of {targets}",
+            of.name,
+            of.pending(),
+            of.deferred(),
+            of.swept_at.is_some()
+        ));
+    }
+    if !of.counts.remove(Outcome::Deferred, targets) {
+        return Err(format!("wave {} has fewer deferred targets", of.name));
+    }
+    of.counts.add(Outcome::Pending, targets);
+    of.swept_at = Some(at);
     Ok(())
 }
 

@@ -283,6 +283,7 @@ fn waves_open_one_after_the_other_and_the_rollout_finishes() {
                     .record(Micros(4), ended("t", wave, wave as i64 + 1, outcome))
                     .unwrap();
             }
+            Action::Sweep(wave) => panic!("nothing of wave {wave} is deferred"),
             Action::Finish(state) => {
                 rollout
                     .record(Micros(5), EventKind::Finished { state })
@@ -354,4 +355,114 @@ fn what_the_plan_found_is_shown_as_a_cause_and_counts_to_no_limit() {
         decide(&rollout, Micros(5)).actions,
         [Action::Finish(RolloutState::CompletedWithFailures)]
     );
+}
+
+#[test]
+fn what_is_deferred_is_swept_once_at_the_end_of_its_wave_and_counts_only_then() {
+    let mut rollout = submitted(&[(3, Some(0)), (1, None)]);
+    open(&mut rollout, 0);
+    for (id, epoch, outcome) in [
+        ("a", 1, Outcome::Deferred),
+        ("b", 1, Outcome::Succeeded),
+        ("c", 1, Outcome::Deferred),
+    ] {
+        assert_eq!(decide(&rollout, Micros(3)).actions, [], "before {id}");
+        rollout.record(Micros(3), started(id, 0, epoch)).unwrap();
+        rollout
+            .record(Micros(4), ended(id, 0, epoch, outcome))
+            .unwrap();
+    }
+    assert_eq!(
+        (rollout.state, rollout.tally.failed),
+        (RolloutState::Running, 0)
+    );
+    assert!(
+        rollout
+            .record(Micros(5), EventKind::WaveOpened { wave: 1 })
+            .is_err()
+    );
+    let sweep = |targets| EventKind::Swept { wave: 0, targets };
+    assert!(
+        rollout.record(Micros(5), sweep(1)).is_err(),
+        "not all of them"
+    );
+    assert_eq!(decide(&rollout, Micros(5)).actions, [Action::Sweep(0)]);
+    rollout.record(Micros(5), sweep(2)).unwrap();
+    assert_eq!(
+        (rollout.waves[0].pending(), rollout.waves[0].deferred()),
+        (2, 0)
+    );
+    assert!(rollout.record(Micros(5), sweep(0)).is_err(), "once");
+
+    rollout.record(Micros(6), started("a", 0, 2)).unwrap();
+    let again = rollout.record(Micros(6), ended("a", 0, 2, Outcome::Deferred));
+    assert!(
+        again
+            .unwrap_err()
+            .to_string()
+            .contains("no sweep of its wave is to come")
+    );
+    let events = rollout
+        .record(Micros(6), ended("a", 0, 2, Outcome::Failed))
+        .unwrap();
+    assert_eq!(kinds(&events), ["ended", "halted"]);
+}
+
+#[test]
+fn a_wave_that_is_retried_is_swept_again_and_a_cancelled_one_leaves_nothing_deferred() {
+    let mut rollout = submitted(&[(2, None)]);
+    open(&mut rollout, 0);
+    let run = |rollout: &mut Rollout, id: &str, epoch, outcome| {
+        rollout.record(Micros(3), started(id, 0, epoch)).unwrap();
+        rollout
+            .record(Micros(3), ended(id, 0, epoch, outcome))
+            .unwrap();
+    };
+    run(&mut rollout, "a", 1, Outcome::Deferred);
+    run(&mut rollout, "b", 1, Outcome::Succeeded);
+    rollout
+        .record(
+            Micros(4),
+            EventKind::Swept {
+                wave: 0,
+                targets: 1,
+            },
+        )
+        .unwrap();
+    run(&mut rollout, "a", 2, Outcome::Failed);
+    let back = EventKind::Retried {
+        actor: "eve".into(),
+        targets: vec![RetriedTargets {
+            wave: 0,
+            outcome: Outcome::Failed,
+            cause: Some(broken().cause.to_string()),
+            targets: 1,
+        }],
+    };
+    rollout.record(Micros(5), back).unwrap();
+    run(&mut rollout, "a", 3, Outcome::Deferred);
+    assert_eq!(decide(&rollout, Micros(6)).actions, [Action::Sweep(0)]);
+
+    let cancel = EventKind::Cancelled {
+        actor: "eve".into(),
+        reason: "wrong night".into(),
+        targets: vec![(0, 1)],
+        partial: Vec::new(),
+    };
+    rollout.record(Micros(7), cancel).unwrap();
+    assert_eq!(rollout.waves[0].deferred(), 0);
+    assert_eq!(rollout.outcomes().get(Outcome::Cancelled), 1);
+}
+
+#[test]
+fn a_wave_that_an_older_version_stored_was_never_swept() {
+    let rollout = submitted(&[(1, None)]);
+    let mut body = serde_json::to_value(&rollout).unwrap();
+    body["waves"][0].as_object_mut().unwrap().remove("swept_at");
+    body["policy"]
+        .as_object_mut()
+        .unwrap()
+        .remove("host_patience_ms");
+    let read: Rollout = serde_json::from_value(body).unwrap();
+    assert_eq!(read, rollout);
 }

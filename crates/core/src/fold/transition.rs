@@ -48,6 +48,7 @@ fn apply(rollout: &mut Rollout, event: &Event) -> Checked {
     match &event.kind {
         EventKind::Submitted { tenants } => lifecycle::submitted(rollout, at, *tenants),
         EventKind::WaveOpened { wave } => lifecycle::wave_opened(rollout, at, *wave),
+        EventKind::Swept { wave, targets } => lifecycle::swept(rollout, at, *wave, *targets),
         EventKind::Started {
             tenant,
             wave,

@@ -77,6 +77,8 @@ fn put_back(rollout: &mut Rollout, retried: &RetriedTargets) -> Checked {
         ));
     }
     into.counts.add(Outcome::Pending, *targets);
+    // A person gave them fresh budgets, and with them a sweep of their own.
+    into.swept_at = None;
     if !outcome.counts_to_halt() {
         return Ok(());
     }
@@ -98,7 +100,7 @@ fn put_back(rollout: &mut Rollout, retried: &RetriedTargets) -> Checked {
     Ok(())
 }
 
-/// What has not begun is cancelled; what is in flight drains. The event must name exactly what there is, so that
+/// What has not begun, or waits for a sweep, is cancelled; what is in flight drains. The event must name exactly what there is, so that
 /// the store's targets and these counts cannot drift apart.
 pub(super) fn cancelled(
     rollout: &mut Rollout,
@@ -113,8 +115,12 @@ pub(super) fn cancelled(
     let mut next = rollout.clone();
     for (index, wave) in next.waves.iter_mut().enumerate() {
         let of = |named: &BTreeMap<usize, u64>| named.get(&index).copied().unwrap_or(0);
-        let (there, said) = (wave.startable(), of(&cancelled) + of(&partial));
-        if there != said || !wave.counts.remove(Outcome::Pending, said) {
+        let (pending, deferred) = (wave.startable(), wave.deferred());
+        let (there, said) = (pending + deferred, of(&cancelled) + of(&partial));
+        if there != said
+            || !wave.counts.remove(Outcome::Pending, pending)
+            || !wave.counts.remove(Outcome::Deferred, deferred)
+        {
             return Err(format!(
                 "wave {} has {there} targets to cancel, not {said}",
                 wave.name

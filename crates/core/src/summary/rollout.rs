@@ -156,7 +156,12 @@ impl From<&OutcomeCounts> for OutcomeSummary {
 
 /// Targets that ended by a claim of this rollout.
 fn ended_here(rollout: &Rollout) -> u64 {
-    let idle = |outcome| matches!(outcome, Outcome::Pending | Outcome::Cancelled);
+    let idle = |outcome| {
+        matches!(
+            outcome,
+            Outcome::Pending | Outcome::Deferred | Outcome::Cancelled
+        )
+    };
     rollout
         .waves
         .iter()

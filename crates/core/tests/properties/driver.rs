@@ -82,12 +82,26 @@ impl Driver {
     pub(crate) fn lead(&mut self) -> bool {
         let actions = decide(&self.rollout, Micros(self.clock)).actions;
         for action in &actions {
-            self.record(match action {
+            let kind = match action {
                 Action::OpenWave(wave) => EventKind::WaveOpened { wave: *wave },
+                Action::Sweep(wave) => self.sweep(*wave),
                 Action::Finish(state) => EventKind::Finished { state: *state },
-            });
+            };
+            self.record(kind);
         }
         !actions.is_empty()
+    }
+
+    /// Deferred targets of a wave go back to pending; the event that says so.
+    fn sweep(&mut self, wave: usize) -> EventKind {
+        let mut targets = 0;
+        for target in self.targets.values_mut() {
+            if target.wave == wave && target.outcome == Outcome::Deferred {
+                target.outcome = Outcome::Pending;
+                targets += 1;
+            }
+        }
+        EventKind::Swept { wave, targets }
     }
 
     fn pick(&self, dice: &mut Dice, wanted: impl Fn(&Target) -> bool) -> Option<TenantId> {
@@ -162,8 +176,16 @@ impl Driver {
         let Some(tenant) = self.pick(dice, |t| t.claim.is_some()) else {
             return;
         };
-        let (outcome, failure) = outcome(&tenant, dice);
+        let (mut outcome, failure) = outcome(&tenant, dice);
         let target = self.targets.get_mut(&tenant).unwrap();
+        if outcome == Outcome::Deferred && !self.rollout.may_defer(target.wave) {
+            let cancelled = self.rollout.state == RolloutState::Cancelled;
+            outcome = if cancelled {
+                Outcome::Partial
+            } else {
+                Outcome::Failed
+            };
+        }
         let (wave, epoch) = (target.wave, target.claim.take().unwrap());
         target.outcome = outcome;
         target.cause = failure.clone().filter(|_| outcome.counts_to_halt());
@@ -225,7 +247,8 @@ impl Driver {
         let only = (dice.roll(2) == 0).then(|| failure(dice).cause);
         let mut groups: BTreeMap<(usize, Outcome, Option<String>), u64> = BTreeMap::new();
         for target in self.targets.values_mut() {
-            let failed = target.outcome.counts_to_halt() || target.outcome == Outcome::Partial;
+            let failed = target.outcome.counts_to_halt()
+                || matches!(target.outcome, Outcome::Partial | Outcome::Deferred);
             let cause = target.cause.as_ref().map(|f| f.cause.clone());
             if !failed || (only.is_some() && only != cause) {
                 continue;
@@ -259,7 +282,8 @@ impl Driver {
         }
         let mut targets: BTreeMap<usize, u64> = BTreeMap::new();
         for target in self.targets.values_mut() {
-            if target.outcome == Outcome::Pending && target.claim.is_none() {
+            let waits = matches!(target.outcome, Outcome::Pending | Outcome::Deferred);
+            if waits && target.claim.is_none() {
                 target.outcome = Outcome::Cancelled;
                 *targets.entry(target.wave).or_default() += 1;
             }

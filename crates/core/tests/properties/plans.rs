@@ -79,6 +79,7 @@ impl Fleet {
             atomic: Atomic::Version,
             lock_timeout_ms: 1000,
             statement_timeout_ms: 0,
+            host_patience_ms: sanderling_core::policy::HOST_PATIENCE_MS,
             create_missing: false,
             limits: Default::default(),
             retry: BTreeMap::new(),

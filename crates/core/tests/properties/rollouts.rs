@@ -44,7 +44,8 @@ fn widest(wave: &PlannedWave, concurrency: u32) -> u32 {
 }
 
 fn random_outcome(_: &TenantId, dice: &mut Dice) -> (Outcome, Option<sanderling_core::Failure>) {
-    match dice.roll(10) {
+    match dice.roll(11) {
+        10 => (Outcome::Deferred, Some(failure(dice))),
         0 | 1 => (Outcome::Failed, Some(failure(dice))),
         2 => (Outcome::Dirty, Some(failure(dice))),
         3 => (Outcome::Partial, None),
@@ -93,6 +94,9 @@ fn check(driver: &Driver) {
         }
         if rollout.state != RolloutState::Running {
             assert_eq!(rollout.permits(index), 0);
+        }
+        if !rollout.state.is_active() {
+            assert_eq!(wave.deferred(), 0, "nobody waits in a rollout that is over");
         }
         if !driver.acknowledged {
             assert_eq!(without_row(&wave.tally), rebuilt(driver, Some(index)));
@@ -150,6 +154,23 @@ fn causes(driver: &Driver) -> BTreeMap<String, u64> {
     causes
 }
 
+/// Between two verbs of a person a wave is swept at most once, and nothing of it is deferred after that.
+fn sweeps_once(log: &[Event]) {
+    let mut swept = std::collections::BTreeSet::new();
+    for event in log {
+        match &event.kind {
+            EventKind::Retried { .. } => swept.clear(),
+            EventKind::Swept { wave, .. } => assert!(swept.insert(*wave), "{event:?}"),
+            EventKind::Ended {
+                wave,
+                outcome: Outcome::Deferred,
+                ..
+            } => assert!(!swept.contains(wave), "{event:?}"),
+            _ => {}
+        }
+    }
+}
+
 /// No target starts between a halt and the verb that lifts it.
 fn starts_after_halts(log: &[Event]) -> usize {
     let mut halted = false;
@@ -183,6 +204,7 @@ proptest! {
             check(&driver);
         }
         prop_assert_eq!(starts_after_halts(&driver.log), 0);
+        sweeps_once(&driver.log);
     }
 
     #[test]

@@ -50,6 +50,7 @@ pub(super) static ROOT: Node = Table(&[
             ("atomic", Leaf),
             ("lock_timeout", Leaf),
             ("statement_timeout", Leaf),
+            ("host_patience", Leaf),
             ("waves", Each(&WAVE)),
             ("halt", HALT),
             ("canary_exclude", Later),

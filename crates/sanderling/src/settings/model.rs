@@ -80,6 +80,8 @@ pub(crate) struct RolloutSettings {
     pub(crate) lock_timeout: Duration,
     /// How long one statement may run; zero is without limit.
     pub(crate) statement_timeout: Duration,
+    /// How long tenants wait for a host that is away.
+    pub(crate) host_patience: Duration,
     /// The configured waves; empty means the default ones.
     pub(crate) waves: Vec<WaveSpec>,
     /// Limits of the whole rollout.

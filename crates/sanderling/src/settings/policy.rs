@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use sanderling_core::ErrorClass;
-use sanderling_core::policy::{Atomic, Backoff};
+use sanderling_core::policy::{Atomic, Backoff, HOST_PATIENCE_MS};
 use sanderling_core::retry::defaults;
 use sanderling_core::waves::HaltSpec;
 use sanderling_registry::nearest;
@@ -25,6 +25,9 @@ pub(super) fn read(reader: &mut Reader<'_>) -> RolloutSettings {
         statement_timeout: reader
             .duration(&path("rollout.statement_timeout"), Duration::ZERO)
             .unwrap_or(Duration::ZERO),
+        host_patience: reader
+            .duration(&path("rollout.host_patience"), Duration::ZERO)
+            .unwrap_or(Duration::from_millis(HOST_PATIENCE_MS)),
         waves: waves::read(reader),
         halt: halt(reader, &path("rollout.halt")),
         retry: retry(reader),

@@ -41,6 +41,12 @@ impl Locked {
         self.rollout.state == RolloutState::Running
     }
 
+    /// Whether a wave's deferred targets had their last try.
+    pub(crate) fn is_swept(&self, wave: usize) -> bool {
+        let wave = self.rollout.waves.get(wave);
+        wave.is_some_and(|wave| wave.swept_at.is_some())
+    }
+
     /// The plan without its targets.
     pub(crate) fn plan(&self) -> Result<Plan, Fault> {
         Ok(serde_json::from_str(&self.plan)?)

@@ -1,14 +1,16 @@
 //! `act`: what `decide` returned, carried out by the leader.
 
+use std::collections::BTreeSet;
+
 use async_trait::async_trait;
 use sanderling_core::rollout::Action;
-use sanderling_core::{EventKind, RolloutId};
+use sanderling_core::{ErrorClass, EventKind, Micros, Outcome, RolloutId, TenantId};
 
 use super::lead;
-use crate::link::{Fault, Tx};
+use crate::link::{Fault, Tx, values};
 use crate::perform::{Mode, Verb};
-use crate::port::{Leadership, StoreError};
-use crate::rows::rollouts;
+use crate::port::{Leadership, StoreError, TargetRef};
+use crate::rows::{rollouts, targets};
 
 /// The arguments of `Store::act`.
 pub(crate) struct Act {
@@ -37,6 +39,7 @@ impl Verb for Act {
         let now = tx.now().await?;
         let kind = match &self.action {
             Action::OpenWave(wave) => EventKind::WaveOpened { wave: *wave },
+            Action::Sweep(wave) => self.sweep(tx, *wave).await?,
             Action::Finish(state) => EventKind::Finished { state: *state },
         };
         // Nothing happened since the decision, so an action that does not fit was not decided by `decide`.
@@ -48,5 +51,37 @@ impl Verb for Act {
             rollouts::free_tenants(tx, &self.id).await?;
         }
         rollouts::save(tx, [&locked]).await
+    }
+}
+
+impl Act {
+    /// Puts the wave's deferred targets back, in the order of the plan, with the whole budget for locks and what is
+    /// left of any other.
+    async fn sweep(&self, tx: &mut Tx<'_>, wave: usize) -> Result<EventKind, Fault> {
+        let sql = "SELECT tenant FROM targets
+            WHERE fleet = $1 AND rollout = $2 AND wave = $3 AND outcome = 'deferred'";
+        let index = i64::try_from(wave).unwrap_or(i64::MAX);
+        let rows = tx.rows(sql, values![&self.id, index]).await?;
+        let keys = rows
+            .iter()
+            .map(|row| {
+                Ok(TargetRef {
+                    rollout: self.id.clone(),
+                    tenant: TenantId::new(row.text(0)?),
+                })
+            })
+            .collect::<Result<Vec<_>, Fault>>()?;
+        let mut found = targets::lock(tx, &keys.iter().collect::<BTreeSet<_>>()).await?;
+        for target in found.values_mut() {
+            target.outcome = Outcome::Pending;
+            target.failure = None;
+            target.not_before = Micros(0);
+            target.attempts.remove(&ErrorClass::LockTimeout);
+        }
+        targets::ended(tx, found.values()).await?;
+        Ok(EventKind::Swept {
+            wave,
+            targets: found.len() as u64,
+        })
     }
 }

@@ -16,9 +16,8 @@ pub(crate) struct Cancel {
     pub(crate) reason: String,
 }
 
-/// Targets that nobody has in hand and that would start later.
-const NOT_BEGUN: &str =
-    "fleet = $1 AND rollout = $2 AND outcome = 'pending' AND in_flight = 0 AND wave IS NOT NULL";
+/// Targets that nobody has in hand and that would start later, by themselves or in a sweep.
+const NOT_BEGUN: &str = "fleet = $1 AND rollout = $2 AND outcome IN ('pending', 'deferred') AND in_flight = 0 AND wave IS NOT NULL";
 
 /// How many of them there are in each wave, of those that also meet `condition`.
 async fn not_begun(
@@ -59,7 +58,8 @@ impl Verb for Cancel {
         let targets = not_begun(tx, id, "applied = '[]'").await?;
         let partial = not_begun(tx, id, "applied <> '[]'").await?;
         let sql = format!(
-            "UPDATE targets SET outcome = CASE WHEN applied = '[]' THEN 'cancelled' ELSE 'partial' END WHERE {NOT_BEGUN}"
+            "UPDATE targets SET outcome = CASE WHEN applied = '[]' THEN 'cancelled' ELSE 'partial' END,
+             class = NULL, cause = NULL, failure = NULL WHERE {NOT_BEGUN}"
         );
         let cancelled = tx.exec(&sql, values![id]).await?;
         let now = tx.now().await?;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
 use sanderling_core::{
-    ErrorClass, EventKind, HostName, Micros, Outcome, Rollout, RolloutId, RolloutState, Version,
+    ErrorClass, EventKind, HostName, Micros, Outcome, RolloutId, RolloutState, Version,
 };
 
 use super::start::until;
@@ -81,8 +81,10 @@ fn check(report: &Report) -> Result<(), Fault> {
         return Ok(());
     };
     let wrong = match outcome {
-        Outcome::Failed | Outcome::Dirty if failure.is_none() => "without its cause",
-        Outcome::Failed | Outcome::Dirty => return Ok(()),
+        Outcome::Failed | Outcome::Dirty | Outcome::Deferred if failure.is_none() => {
+            "without its cause"
+        }
+        Outcome::Failed | Outcome::Dirty | Outcome::Deferred => return Ok(()),
         Outcome::Succeeded | Outcome::UpToDate | Outcome::Partial => return Ok(()),
         _ => "which is no end of a claim",
     };
@@ -99,7 +101,8 @@ fn check(report: &Report) -> Result<(), Fault> {
 /// are answered, except a retry or release that says it is not fenced. A claim with `takeover` answers for messages
 /// of dead claims as well, and only a committed fence stops those: a resolving claim always fences, a failure may
 /// only be reported after the fence, a retry says so. Success does not prove it (every version may have been there
-/// already, so that no guard of this epoch committed), nor does a release, which speaks of its own claim only.
+/// already, so that no guard of this epoch committed), nor does what is deferred or released, which speaks of its own
+/// claim only.
 /// Being wrong on this side costs nothing: the next claim is told `takeover` and fences before it reports a failure.
 fn proves(target: &Target, result: &TargetResult) -> bool {
     let older = target.claim.takeover;
@@ -125,7 +128,7 @@ fn end(
         target.claim.epoch,
     );
     target.claim.in_flight = false;
-    let kind = match &as_it_stands(&locked.rollout, result) {
+    let kind = match &as_it_stands(locked, wave, result) {
         TargetResult::Ended {
             outcome,
             applied,
@@ -174,14 +177,34 @@ fn end(
 }
 
 /// What a report means now, which may be another thing than when the worker asked: a tenant between two versions goes
-/// on when its rollout runs again, and one that is given back to a cancelled rollout has moved all the same.
-fn as_it_stands(rollout: &Rollout, result: &TargetResult) -> TargetResult {
+/// on when its rollout runs again, one that is given back to a cancelled rollout has moved all the same, and nothing is
+/// deferred where no sweep comes any more.
+fn as_it_stands(locked: &Locked, wave: usize, result: &TargetResult) -> TargetResult {
     let partial = |applied: &Vec<Version>| TargetResult::Ended {
         outcome: Outcome::Partial,
         applied: applied.clone(),
         failure: None,
     };
-    match (rollout.state, result) {
+    match (locked.rollout.state, result) {
+        (
+            state,
+            TargetResult::Ended {
+                outcome: Outcome::Deferred,
+                applied,
+                failure,
+            },
+        ) if !locked.rollout.may_defer(wave) => match state {
+            RolloutState::Cancelled if !applied.is_empty() => partial(applied),
+            RolloutState::Cancelled => TargetResult::Released {
+                applied: Vec::new(),
+                fenced: true,
+            },
+            _ => TargetResult::Ended {
+                outcome: Outcome::Failed,
+                applied: applied.clone(),
+                failure: failure.clone(),
+            },
+        },
         (
             RolloutState::Running,
             TargetResult::Ended {

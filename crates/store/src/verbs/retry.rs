@@ -19,9 +19,10 @@ pub(crate) struct Retry {
     pub(crate) class: Option<ErrorClass>,
 }
 
-/// What is retried: what failed, and what a halt stopped between two versions. `dirty` needs a person first.
+/// What is retried: what failed or waits for a sweep, and what a halt stopped between two versions. `dirty` needs a
+/// person first.
 const RETRIED: &str = "fleet = $1 AND rollout = $2 AND wave IS NOT NULL
-    AND (outcome = 'failed' AND ($3 = '' OR class = $3) OR outcome = 'partial' AND $3 = '')";
+    AND (outcome IN ('failed', 'deferred') AND ($3 = '' OR class = $3) OR outcome = 'partial' AND $3 = '')";
 
 #[async_trait]
 impl Verb for Retry {

@@ -222,8 +222,10 @@ fn grant_of(target: Target, locked: &Locked, plan: &Plan, rooms: &Rooms) -> Resu
         ))
     })?;
     let nonce = target.claim.nonce.clone();
+    let wave = target.wave()?;
     Ok(Grant {
-        wave: target.wave()?,
+        wave,
+        sweep: locked.is_swept(wave),
         epoch: target.claim.epoch,
         nonce: nonce.ok_or_else(|| corrupt("a claim without nonce"))?,
         mode: if target.claim.resolves {

@@ -77,6 +77,7 @@ pub(crate) fn plan(fleet: &str, waves: &[usize]) -> Plan {
             atomic: Atomic::Version,
             lock_timeout_ms: 1_000,
             statement_timeout_ms: 0,
+            host_patience_ms: sanderling_core::policy::HOST_PATIENCE_MS,
             create_missing: false,
             limits: Limits::default(),
             retry: BTreeMap::new(),

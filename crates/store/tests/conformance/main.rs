@@ -16,6 +16,7 @@ mod random;
 mod reading;
 mod reports;
 mod submitting;
+mod sweeps;
 
 /// Runs every test against one backend.
 macro_rules! conformance {
@@ -68,6 +69,10 @@ macro_rules! backends {
                 sixteen_starters_and_exact_permits, nothing_starts_after_the_halt, dropped_futures_poison_nothing, a_dropped_verb_comes_to_its_end,
                 a_large_rollout_moves,
                 connections_that_died_are_replaced,
+            },
+            sweeps::{
+                what_is_deferred_is_swept_once, a_sweep_keeps_other_budgets_and_what_was_applied,
+                nothing_stays_deferred_in_a_cancelled_rollout, deferred_targets_are_retried,
             },
             random::{ tallies_agree_with_targets },
         }

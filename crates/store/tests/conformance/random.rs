@@ -144,7 +144,12 @@ impl Life<'_> {
 }
 
 fn result(random: &mut SmallRng) -> TargetResult {
-    match random.random_range(0..9) {
+    match random.random_range(0..10) {
+        9 => TargetResult::Ended {
+            outcome: Outcome::Deferred,
+            applied: Vec::new(),
+            failure: Some(failure(ErrorClass::LockTimeout)),
+        },
         0 => TargetResult::Ended {
             outcome: Outcome::Failed,
             applied: Vec::new(),

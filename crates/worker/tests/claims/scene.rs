@@ -339,6 +339,7 @@ fn plan(fleet: &str, bundle: &Bundle, tenants: usize) -> Plan {
             atomic: Atomic::Version,
             lock_timeout_ms: 1_000,
             statement_timeout_ms: 0,
+            host_patience_ms: sanderling_core::policy::HOST_PATIENCE_MS,
             create_missing: false,
             limits: HaltLimits {
                 max_failures: Some(0),
