@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use crate::cluster::{drain, start_cluster};
 use crate::fleet::{DEADLINE, Fleet};
+use crate::history::assert_possible;
 
 /// Two workers and the leading coordinator are killed, and Redis is wiped, each while targets are in flight.
 #[test]
@@ -38,6 +39,7 @@ fn killed_workers_a_killed_leader_and_a_wiped_redis_change_nothing() {
         "no claim was taken over from a dead worker: the kills hit nothing"
     );
     fleet.assert_exactly_once(6);
+    assert_possible(&fleet.history(&fleet.newest_rollout()));
     let verdict = fleet.json(0, &["verify"]);
     assert_eq!(verdict["violations"], serde_json::json!([]), "{verdict}");
     drain(&mut processes);
@@ -63,6 +65,7 @@ fn a_rollout_ends_without_redis() {
 
     assert_eq!(ended.code(), Some(0), "{}", ended.stderr);
     fleet.assert_exactly_once(3);
+    assert_possible(&fleet.history(&fleet.newest_rollout()));
     fleet.json(0, &["verify"]);
     drain(&mut processes);
 }
@@ -86,6 +89,7 @@ fn a_killed_embedded_up_is_finished_by_the_next() {
         "joined the same rollout: {summary}"
     );
     fleet.assert_exactly_once(4);
+    assert_possible(&fleet.history(&fleet.newest_rollout()));
     fleet.json(0, &["verify"]);
 }
 

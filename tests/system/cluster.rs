@@ -3,6 +3,7 @@
 use sanderling_testkit::{Postgres, Process, Redis, Signal};
 
 use crate::fleet::{DEADLINE, Fleet};
+use crate::history::assert_possible;
 
 /// 500 schemas and 20 files, six migrations, two coordinators, three workers.
 #[test]
@@ -20,6 +21,7 @@ fn a_cluster_takes_a_mixed_fleet_to_the_newest_version() {
     assert_eq!(summary["succeeded"], 520, "{summary}");
     assert_eq!(summary["tenants"], 520, "{summary}");
     fleet.assert_exactly_once(6);
+    assert_possible(&fleet.history(&fleet.newest_rollout()));
     let verdict = fleet.json(0, &["verify"]);
     assert_eq!(verdict["checked"], 520, "{verdict}");
     assert_eq!(verdict["violations"], serde_json::json!([]), "{verdict}");

@@ -4,6 +4,7 @@ use sanderling_testkit::{Postgres, Redis};
 
 use crate::cluster::{drain, start_cluster};
 use crate::fleet::Fleet;
+use crate::history::assert_possible;
 
 /// 100 databases that are not there yet, over a cluster: more databases than connections of their host.
 #[test]
@@ -19,6 +20,7 @@ fn a_hundred_databases_are_made_and_migrated_once() {
 
     assert_eq!(summary["succeeded"], 120, "{summary}");
     fleet.assert_exactly_once(3);
+    assert_possible(&fleet.history(summary["rollout"].as_str().unwrap()));
     let verdict = fleet.json(0, &["verify"]);
     assert_eq!(verdict["checked"], 120, "{verdict}");
     assert_eq!(verdict["violations"], serde_json::json!([]), "{verdict}");

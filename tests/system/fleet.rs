@@ -181,6 +181,11 @@ impl Fleet {
         &self.databases
     }
 
+    /// The SQLite tenants' names; each is in `data/<name>.db`.
+    pub(crate) fn file_names(&self) -> &[String] {
+        &self.files
+    }
+
     /// The program with its configuration, ready to run.
     pub(crate) fn command(&self, args: &[&str]) -> Command {
         let mut command = Process::command(env!("CARGO_BIN_EXE_sanderling"));

@@ -14,5 +14,6 @@ mod cluster;
 mod databases;
 mod fleet;
 mod halt;
+mod history;
 mod locks;
 mod verify;
