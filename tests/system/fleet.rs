@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use sanderling_testkit::{Ended, Postgres, Process, Redis, scratch, unique};
+use sanderling_testkit::{Ended, Postgres, Process, Redis, scratch, unique, until};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -228,6 +228,19 @@ impl Fleet {
         all.extend(args);
         let ended = self.expect(code, &all);
         last_json(&ended.stdout)
+    }
+
+    /// Waits until `verify` finds nothing, as it must once nothing is in flight and every lease of a killed process has
+    /// ended. At the deadline the last violations are told.
+    #[track_caller]
+    pub(crate) fn verified_clean(&self) {
+        until(DEADLINE, "verify to find nothing", || {
+            let ended = self.run(&["--json", "verify"]);
+            match ended.code() {
+                Some(0) => Ok(()),
+                _ => Err(format!("{}{}", ended.stdout, ended.stderr)),
+            }
+        });
     }
 
     /// Counts rows of `probe` by plain SQL: per PostgreSQL tenant and version.

@@ -15,5 +15,6 @@ mod databases;
 mod fleet;
 mod halt;
 mod history;
+mod leftovers;
 mod locks;
 mod verify;

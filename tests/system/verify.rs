@@ -5,7 +5,8 @@ use serde_json::Value;
 
 use crate::fleet::{Fleet, sqlite};
 
-fn migrated() -> Fleet {
+/// Eight schemas and four files, three versions, clean.
+pub(crate) fn migrated() -> Fleet {
     let fleet = Fleet::embedded()
         .with_postgres(Postgres::shared())
         .schemas(8)
@@ -20,8 +21,9 @@ fn migrated() -> Fleet {
     fleet
 }
 
+/// Exactly one violation, and what it says.
 #[track_caller]
-fn assert_only(fleet: &Fleet, tenant: &str, kind: &str) -> Value {
+pub(crate) fn assert_only(fleet: &Fleet, tenant: &str, kind: &str) -> Value {
     let verdict = fleet.json(6, &["verify"]);
     let violations = verdict["violations"].as_array().unwrap();
     assert_eq!(violations.len(), 1, "{verdict}");

@@ -2,6 +2,7 @@
 
 mod fleet;
 mod leader;
+mod look;
 mod planning;
 mod refusal;
 mod status;

@@ -8,6 +8,7 @@ pub mod event;
 pub mod fold;
 pub mod halt;
 pub mod ids;
+pub mod inspection;
 pub mod ledger;
 pub mod outcome;
 mod permits;
@@ -33,6 +34,7 @@ pub use ids::{
     BundleHash, Checksum, Epoch, HostName, Micros, Nonce, RolloutId, StoreId, TenantId, Version,
     WorkerId,
 };
+pub use inspection::{BrokenIndex, FenceSight, Holder, Inspection};
 pub use ledger::{LedgerRow, RowState, Standing};
 pub use outcome::{Outcome, OutcomeCounts};
 pub use plan::Plan;

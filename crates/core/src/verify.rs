@@ -1,7 +1,10 @@
 //! Invariants of a fleet at rest: ledger, bundle, store and catalogs must tell one story.
 
 mod catalogs;
+mod fence;
 mod ledger;
+mod leftovers;
+mod notes;
 mod store;
 
 #[cfg(test)]
@@ -13,9 +16,11 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::assess::MigrationMeta;
-use crate::ids::{Checksum, Epoch, RolloutId, TenantId, Version};
+use crate::ids::{Checksum, Epoch, RolloutId, StoreId, TenantId, Version};
+use crate::inspection::Inspection;
 use crate::ledger::Standing;
 use crate::outcome::Outcome;
+use crate::tenant::Place;
 
 /// Checksums that are right for a version besides the bundle's own: texts that were amended.
 pub type Accepted = BTreeMap<Version, BTreeSet<Checksum>>;
@@ -25,21 +30,33 @@ pub type Accepted = BTreeMap<Version, BTreeSet<Checksum>>;
 pub struct Facts {
     /// The tenant.
     pub tenant: TenantId,
+    /// Where it is.
+    pub place: Place,
     /// The engine and its major version: catalogs are compared only within one.
     pub engine: String,
     /// What its place and ledger look like.
     pub standing: Standing,
     /// The hash of its normalised catalog, if it was read.
     pub fingerprint: Option<String>,
+    /// What lies at its place beside the ledger, if it was read.
+    pub inspection: Option<Inspection>,
     /// What the control store believes, if it knows the tenant.
     pub belief: Option<Belief>,
+    /// The highest number that the control store has given to a claim on it, read after everything else; 0 before
+    /// the first.
+    pub issued: Epoch,
+    /// Whether a claim was out at some time while it was looked at: then the place may be ahead of what was reported,
+    /// its parts of different moments, and its lock rightly held.
+    pub moving: bool,
 }
 
-/// What the control store believes about a tenant: its newest target.
+/// What the control store believes about a tenant: its newest target, and what earlier ones proved.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Belief {
-    /// The rollout.
+    /// The rollout of the newest target.
     pub rollout: RolloutId,
+    /// Where the tenant was then.
+    pub place: Place,
     /// What became of the target.
     pub outcome: Outcome,
     /// The version the rollout led to.
@@ -48,8 +65,10 @@ pub struct Belief {
     pub applied: Vec<Version>,
     /// The target's last epoch.
     pub epoch: Epoch,
-    /// Whether a claim is out: then the ledger may be ahead of what was reported.
-    pub in_flight: bool,
+    /// The version that the last rollout which got there led to; also where a later one failed.
+    pub reached: Option<Version>,
+    /// What rollouts since then applied, by evidence, before the newest one.
+    pub earlier: Vec<Version>,
 }
 
 /// Something that does not hold.
@@ -77,6 +96,12 @@ pub enum ViolationKind {
     Catalog,
     /// Store and ledger disagree in another way.
     StoreMismatch,
+    /// Something holds the tenant, though no claim on it is in flight.
+    Lock,
+    /// An index is not valid or not kept up to date.
+    InvalidIndex,
+    /// The fence would refuse the next claim, or would let an old one pass.
+    Fence,
 }
 
 impl ViolationKind {
@@ -88,6 +113,9 @@ impl ViolationKind {
             Self::Checksum => "checksum",
             Self::Catalog => "catalog",
             Self::StoreMismatch => "store_mismatch",
+            Self::Lock => "lock",
+            Self::InvalidIndex => "invalid_index",
+            Self::Fence => "fence",
         }
     }
 }
@@ -105,29 +133,42 @@ impl Facts {
     }
 }
 
-/// Checks every tenant that could be read. One fault gives one violation: a tenant whose ledger is wrong is not
-/// compared with others by catalog, because its version is not known then.
+/// Checks every tenant that could be read. One fault gives one violation: a tenant whose ledger or index is wrong is
+/// not compared with others by catalog, because its version is not known then, or the index is the difference.
 ///
-/// `bundle` is ascending by version. The result is in the order of `tenants`, catalogs last.
-pub fn check(bundle: &[MigrationMeta], accepted: &Accepted, tenants: &[Facts]) -> Vec<Violation> {
+/// `bundle` is ascending by version; `store` is the control store's identity, where there is one: without it nobody
+/// knows whose a fence or a lock ought to be. The result is in the order of `tenants`, catalogs last.
+pub fn check(
+    bundle: &[MigrationMeta],
+    accepted: &Accepted,
+    store: Option<&StoreId>,
+    tenants: &[Facts],
+) -> Vec<Violation> {
     let mut found = Vec::new();
     let mut sound = Vec::new();
     for facts in tenants {
-        let before = found.len();
-        for (kind, detail) in ledger::check(bundle, accepted, facts)
-            .into_iter()
-            .chain(store::check(bundle, facts))
-        {
-            found.push(Violation {
-                tenant: facts.tenant.clone(),
-                kind,
-                detail,
-            });
+        let mut of_tenant = ledger::check(bundle, accepted, facts);
+        of_tenant.extend(store::check(bundle, facts));
+        of_tenant.extend(leftovers::indexes(facts));
+        let is_sound = of_tenant.is_empty();
+        if let Some(store) = store {
+            of_tenant.extend(fence::check(facts, store, is_sound));
+            of_tenant.extend(leftovers::locks(facts));
         }
-        if found.len() == before {
+        if is_sound && !facts.moving {
             sound.push(facts);
         }
+        found.extend(of_tenant.into_iter().map(|(kind, detail)| Violation {
+            tenant: facts.tenant.clone(),
+            kind,
+            detail,
+        }));
     }
     found.extend(catalogs::check(&sound));
     found
+}
+
+/// What a person should know that is no violation: what could not be seen, and places that look like copies.
+pub fn notes(store: Option<&StoreId>, tenants: &[Facts]) -> Vec<String> {
+    notes::notes(store, tenants)
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::StreamExt;
-use sanderling_core::{ErrorClass, Failure, HostName, Place, Standing};
+use sanderling_core::{ErrorClass, Failure, HostName, Inspection, Place, Standing};
 use sanderling_secrets::Reference;
 use sanderling_sql::Dialect;
 
@@ -136,6 +136,20 @@ impl Hosts {
                 Err(EngineError(failure)) => vec![Err(failure); members.len()],
             };
             indices.into_iter().zip(catalogs).collect::<Vec<_>>()
+        });
+        in_order(readings.buffer_unordered(HOSTS_AT_ONCE).concat().await)
+    }
+
+    /// What lies at many places beside their ledgers, on all their hosts side by side. Same order as `places`.
+    pub async fn inspect(&self, places: &[Place]) -> Vec<Result<Inspection, Failure>> {
+        let groups = by_group(places, |place| place.host.clone());
+        let readings = futures::stream::iter(groups).map(|(host, indices)| async move {
+            let members: Vec<_> = indices.iter().map(|&at| places[at].clone()).collect();
+            let found = match self.driver(&host) {
+                Ok(driver) => driver.inspect(&members).await,
+                Err(EngineError(failure)) => vec![Err(failure); members.len()],
+            };
+            indices.into_iter().zip(found).collect::<Vec<_>>()
         });
         in_order(readings.buffer_unordered(HOSTS_AT_ONCE).concat().await)
     }

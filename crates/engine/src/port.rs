@@ -2,8 +2,8 @@
 
 use async_trait::async_trait;
 use sanderling_core::{
-    Checksum, Epoch, Failure, LedgerRow, Nonce, Place, RolloutId, Standing, StoreId, TenantId,
-    Version, WorkerId,
+    Checksum, Epoch, Failure, Inspection, LedgerRow, Nonce, Place, RolloutId, Standing, StoreId,
+    TenantId, Version, WorkerId,
 };
 use sanderling_sql::Statement;
 
@@ -16,6 +16,10 @@ pub trait Driver: Send + Sync {
 
     /// The normalised catalog of many places, reading only. Same order as `places`.
     async fn catalogs(&self, places: &[Place]) -> Vec<Result<Catalog, Failure>>;
+
+    /// What lies at many places beside their ledgers: fence, locks, broken indexes. Reading only, by database and not
+    /// by tenant. Same order as `places`.
+    async fn inspect(&self, places: &[Place]) -> Vec<Result<Inspection, Failure>>;
 
     /// Opens a session for a claim. Creates the place where `limits.create_missing` allows it and it is missing;
     /// makes sure that the fence's table exists. Sends nothing of a migration.

@@ -13,13 +13,13 @@ use sanderling_core::{
 
 use crate::perform::Control;
 use crate::port::{
-    Budget, Candidate, Command, CommandReceipt, Grant, Held, Leadership, Receipt, RenewedClaim,
-    Report, RolloutRecord, Store, StoreError, Submission, Submitted, TargetFilter, TargetRecord,
-    Wanted, WorkerRecord,
+    Believed, Budget, Candidate, Command, CommandReceipt, Grant, Held, Leadership, Receipt,
+    RenewedClaim, Report, RolloutRecord, Store, StoreError, Submission, Submitted, TargetFilter,
+    TargetRecord, Wanted, WorkerRecord,
 };
 use crate::verbs::{
-    act, bundles, cancel, candidates, events, lead, list, note, read, reissue, renew, report,
-    resume, retry, start, submit, workers,
+    act, believed, bundles, cancel, candidates, events, lead, list, note, raise, read, reissue,
+    renew, report, resume, retry, start, submit, workers,
 };
 
 /// An open store.
@@ -83,9 +83,9 @@ impl Store for Handle {
         self.0.perform(verb).await
     }
 
-    async fn believed(&self, after: Option<&TenantId>, limit: u32) -> Answer<Vec<TargetRecord>> {
+    async fn believed(&self, after: Option<&TenantId>, limit: u32) -> Answer<Vec<Believed>> {
         let after = after.cloned();
-        self.0.perform(list::Believed { after, limit }).await
+        self.0.perform(believed::Beliefs { after, limit }).await
     }
 
     async fn candidates(&self, hosts: &[HostName], limit: u32) -> Answer<Vec<Candidate>> {
@@ -215,6 +215,20 @@ impl Store for Handle {
             actor: actor.to_owned(),
             verb: verb.to_owned(),
             detail: detail.to_owned(),
+        };
+        self.0.perform(verb).await
+    }
+
+    async fn raise_epochs(
+        &self,
+        epochs: &[(TenantId, Epoch)],
+        actor: &str,
+        reason: &str,
+    ) -> Answer<Vec<TenantId>> {
+        let verb = raise::RaiseEpochs {
+            epochs: epochs.to_vec(),
+            actor: actor.to_owned(),
+            reason: reason.to_owned(),
         };
         self.0.perform(verb).await
     }

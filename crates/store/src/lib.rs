@@ -11,7 +11,7 @@ mod verbs;
 
 pub use open::{open, open_existing};
 pub use port::{
-    Budget, Candidate, ClaimMode, Command, CommandReceipt, Grant, Held, Leadership, Receipt,
-    RenewedClaim, Report, RolloutRecord, Store, StoreError, Submission, Submitted, TargetFilter,
-    TargetRecord, TargetRef, TargetResult, Wanted, WorkerRecord,
+    Believed, Budget, Candidate, ClaimMode, Command, CommandReceipt, Grant, Held, Leadership,
+    Receipt, RenewedClaim, Report, RolloutRecord, Store, StoreError, Submission, Submitted,
+    TargetFilter, TargetRecord, TargetRef, TargetResult, Wanted, WorkerRecord,
 };

@@ -56,14 +56,12 @@ pub trait Store: Send + Sync {
         limit: u32,
     ) -> Result<Vec<TargetRecord>, StoreError>;
 
-    /// The newest target of each tenant, over all rollouts, that says something about it: it was claimed, or was up
-    /// to date when the plan was made. What the store believes about tenants, for `verify`. By tenant id, after
-    /// `after`, at most `limit`.
+    /// What the store believes about tenants, for `verify`: by tenant id, after `after`, at most `limit` tenants.
     async fn believed(
         &self,
         after: Option<&TenantId>,
         limit: u32,
-    ) -> Result<Vec<TargetRecord>, StoreError>;
+    ) -> Result<Vec<Believed>, StoreError>;
 
     /// Targets that could be started now, in the order in which they should be: open waves of running rollouts,
     /// pending and due or with an expired lease; of rollouts that do not run, only expired claims (to be resolved).
@@ -151,6 +149,16 @@ pub trait Store: Send + Sync {
     /// `detail` to what and why.
     async fn note(&self, actor: &str, verb: &str, detail: &str) -> Result<(), StoreError>;
 
+    /// Raises the highest number given out on tenants to at least the given one; lowers none, so that it may run beside
+    /// workers. Each raise is audited with actor and reason, and takes for certain that something of the claims up to
+    /// that number may still be on its way. Returns the tenants that were below.
+    async fn raise_epochs(
+        &self,
+        epochs: &[(TenantId, Epoch)],
+        actor: &str,
+        reason: &str,
+    ) -> Result<Vec<TenantId>, StoreError>;
+
     /// Notes that a worker lives and which hosts it serves, until `lease` has passed; and for each how many
     /// connections it has kept idle there and does not any more (see [`Budget::let_go`]).
     async fn beat(
@@ -233,6 +241,18 @@ pub struct TargetRecord {
     pub applied: Vec<Version>,
     /// Why it failed, if it did.
     pub failure: Option<Failure>,
+}
+
+/// What the store believes about one tenant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Believed {
+    /// The tenant.
+    pub tenant: TenantId,
+    /// The highest number given to a claim on it; 0 before the first.
+    pub issued: Epoch,
+    /// Its targets that say something about it (claimed, or up to date when the plan was made), newest rollout first:
+    /// back to the last one that got where it led, and any that is in flight.
+    pub targets: Vec<TargetRecord>,
 }
 
 /// Names one target.

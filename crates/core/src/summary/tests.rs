@@ -131,7 +131,11 @@ fn the_verification() {
         engine: "e".into(),
         standing: Standing::Unreachable(crate::testing::broken()),
         fingerprint: None,
+        place: crate::testing::place("h"),
+        inspection: None,
         belief: None,
+        issued: crate::ids::Epoch(0),
+        moving: false,
     };
     let violation = Violation {
         tenant: facts.tenant.clone(),
@@ -139,7 +143,11 @@ fn the_verification() {
         detail: "d".into(),
     };
     assert_eq!(
-        value(&VerifySummary::new(&[facts], vec![violation])),
-        json!({"tenants": 1, "checked": 0, "violations": [{"tenant": "t", "kind": "store_mismatch", "detail": "d"}]})
+        value(&VerifySummary::new(
+            &[facts],
+            vec![violation],
+            vec!["seen".into()]
+        )),
+        json!({"tenants": 1, "checked": 0, "violations": [{"tenant": "t", "kind": "store_mismatch", "detail": "d"}], "notes": ["seen"]})
     );
 }

@@ -61,26 +61,30 @@ fn missing(
         .filter(|row| row.state == RowState::Applied && known.contains_key(&row.version))
         .map(|row| &row.version)
         .max();
-    let believed = facts
-        .belief
-        .as_ref()
-        .filter(|b| super::store::is_done(b))
-        .map(|b| &b.version);
+    let believed = facts.belief.as_ref().and_then(super::store::reached);
     let upto = newest.max(believed);
     let due = known.keys().copied().filter(|v| Some(*v) <= upto);
-    let applied = facts.belief.iter().flat_map(|b| &b.applied);
+    let applied = facts.belief.iter().flat_map(super::store::proved);
     let lacking: BTreeSet<&Version> = due.chain(applied).filter(|v| !there.contains(v)).collect();
-    if lacking.is_empty() {
-        return None;
-    }
+    let lowest = *lacking.first()?;
+    let is_older = rows.iter().all(|row| row.version < *lowest);
     let lacking: Vec<Version> = lacking.into_iter().cloned().collect();
     let why = match (newest, believed) {
         (newest, Some(believed)) if newest < Some(believed) => {
-            format!("the control store says it is at {believed}")
+            format!("the control store has seen it at {believed}")
         }
-        (Some(newest), _) => format!("its ledger says it is at {newest}"),
-        (None, _) => "the control store says it was applied".into(),
+        (Some(newest), _) if !is_older => format!("its ledger says it is at {newest}"),
+        _ => "the control store says it was applied".into(),
     };
-    let detail = format!("no row for {}, though {why}", list(&lacking));
+    let remedy = if is_older {
+        format!(
+            "if it was restored from an older backup, `sanderling up --tenants id={}` brings it forward again; if only \
+             the rows are gone, put them back",
+            facts.tenant
+        )
+    } else {
+        "a row was deleted, or never written; look whether the version is in effect there, and put the row back".into()
+    };
+    let detail = format!("no row for {}, though {why}: {remedy}", list(&lacking));
     Some((ViolationKind::MissingRow, detail))
 }

@@ -8,9 +8,16 @@ use crate::ids::Version;
 use crate::ledger::{LedgerRow, RowState, Standing};
 use crate::outcome::Outcome;
 
-/// Whether the store believes the tenant to be at the target.
-pub(super) fn is_done(belief: &Belief) -> bool {
-    matches!(belief.outcome, Outcome::Succeeded | Outcome::UpToDate)
+/// The version that the store has seen the tenant at: that of the newest target, or of the last one that got there.
+pub(super) fn reached(belief: &Belief) -> Option<&Version> {
+    let newest = matches!(belief.outcome, Outcome::Succeeded | Outcome::UpToDate);
+    let newest = newest.then_some(&belief.version);
+    newest.max(belief.reached.as_ref())
+}
+
+/// Versions that were applied by evidence, by the newest rollout and by those since the last that got there.
+pub(super) fn proved(belief: &Belief) -> impl Iterator<Item = &Version> {
+    belief.applied.iter().chain(&belief.earlier)
 }
 
 /// At most one violation that says all of it.
@@ -18,14 +25,18 @@ pub(super) fn check(bundle: &[MigrationMeta], facts: &Facts) -> Option<(Violatio
     let belief = facts.belief.as_ref()?;
     let problems = match &facts.standing {
         Standing::Unreachable(_) => return None,
-        Standing::Missing if is_done(belief) || !belief.applied.is_empty() => vec![format!(
-            "its schema, database or file is gone, though the control store has it as {} at {}",
-            belief.outcome, belief.version
-        )],
+        Standing::Missing if reached(belief).is_some() || proved(belief).next().is_some() => {
+            let seen = reached(belief).into_iter().chain(proved(belief)).max();
+            vec![format!(
+                "its schema, database or file is gone, though the control store has seen it at {}: restore it, or take the \
+                 tenant out of the registry",
+                seen.unwrap_or(&belief.version)
+            )]
+        }
         Standing::Missing => return None,
         Standing::Present { rows, .. } => {
             let mut problems = undone(bundle, belief, rows);
-            if !belief.in_flight {
+            if !facts.moving {
                 problems.extend(unreported(bundle, belief, rows));
                 problems.extend(newer(belief, rows));
             }
@@ -40,8 +51,8 @@ fn undone(bundle: &[MigrationMeta], belief: &Belief, rows: &[LedgerRow]) -> Vec<
     let due: BTreeSet<&Version> = bundle
         .iter()
         .map(|m| &m.version)
-        .filter(|v| is_done(belief) && **v <= belief.version)
-        .chain(&belief.applied)
+        .filter(|v| Some(*v) <= reached(belief))
+        .chain(proved(belief))
         .collect();
     rows.iter()
         .filter(|row| row.state != RowState::Applied && due.contains(&row.version))

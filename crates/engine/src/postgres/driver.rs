@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use futures::StreamExt;
-use sanderling_core::{Failure, HostName, Place, Standing, StoreId};
+use sanderling_core::{Failure, HostName, Inspection, Place, Standing, StoreId};
 
 use super::connect::{Connection, Key, Purpose, text};
 use super::connections::Connections;
@@ -14,7 +14,7 @@ use super::guard::{Guard, RESET, install_fence};
 use super::names::{Schema, literal};
 use super::ownership::{ask_fence, not_our_fence};
 use super::session::PostgresSession;
-use super::{catalog, places, survey};
+use super::{catalog, inspect, places, survey};
 use crate::grouping::by_group;
 use crate::port::{Catalog, Claim, Driver, EngineError, Limits, Session};
 
@@ -173,6 +173,17 @@ impl Driver for PostgresDriver {
             let catalogs =
                 catalog::database(&self.shared.connections, &Self::look(database), &members).await;
             indices.into_iter().zip(catalogs).collect::<Vec<_>>()
+        });
+        crate::grouping::in_order(readings.buffer_unordered(self.limit).concat().await)
+    }
+
+    async fn inspect(&self, places: &[Place]) -> Vec<Result<Inspection, Failure>> {
+        let groups = by_group(places, |place| place.database.clone());
+        let readings = futures::stream::iter(groups).map(|(database, indices)| async move {
+            let members: Vec<_> = indices.iter().map(|&at| &places[at]).collect();
+            let found =
+                inspect::database(&self.shared.connections, &Self::look(database), &members).await;
+            indices.into_iter().zip(found).collect::<Vec<_>>()
         });
         crate::grouping::in_order(readings.buffer_unordered(self.limit).concat().await)
     }

@@ -7,6 +7,7 @@ mod connections;
 mod driver;
 mod errors;
 mod guard;
+mod inspect;
 mod message;
 mod names;
 mod normal;

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
 use futures::StreamExt;
-use sanderling_core::{ErrorClass, Failure, HostName, Place, Standing, StoreId};
+use sanderling_core::{ErrorClass, Failure, HostName, Inspection, Place, Standing, StoreId};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode};
 use sqlx::{Connection, SqliteConnection};
 
@@ -12,7 +12,7 @@ use super::errors::failure_of;
 use super::session::SqliteSession;
 use super::tables::read_fence;
 use super::watch::busy_timeout;
-use super::{catalog, files, reader};
+use super::{catalog, files, inspect, reader};
 use crate::port::{Catalog, Claim, Driver, EngineError, Limits, Session};
 
 /// Files that are read side by side; each is a thread of its own while it is open.
@@ -124,6 +124,19 @@ impl Driver for SqliteDriver {
             .map(|place| async move {
                 let path = files::file(&self.directory, &place)?;
                 catalog::of_file(&path)
+                    .await
+                    .map_err(|failure| at_place(&place, failure))
+            })
+            .buffered(FILES_AT_ONCE)
+            .collect()
+            .await
+    }
+
+    async fn inspect(&self, places: &[Place]) -> Vec<Result<Inspection, Failure>> {
+        futures::stream::iter(places.to_vec())
+            .map(|place| async move {
+                let path = files::file(&self.directory, &place)?;
+                inspect::file(&path)
                     .await
                     .map_err(|failure| at_place(&place, failure))
             })

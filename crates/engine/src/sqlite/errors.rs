@@ -12,6 +12,14 @@ fn primary(code: &str) -> i32 {
 /// SQLITE_READONLY_ROLLBACK: a journal has to be rolled back, and the connection may only read.
 const HOT_JOURNAL: &str = "776";
 
+/// What such a failure is called.
+const IS_HOT: &str = "hot_journal";
+
+/// Whether a file could not be read because a writer died in a transaction.
+pub(crate) fn is_hot_journal(failure: &Failure) -> bool {
+    failure.cause.code == IS_HOT
+}
+
 /// The class of a result code.
 fn class_of(code: &str) -> ErrorClass {
     match primary(code) {
@@ -51,7 +59,7 @@ pub(crate) fn failure_of(error: &sqlx::Error) -> Failure {
             if code == HOT_JOURNAL {
                 return Failure::new(
                     ErrorClass::Precondition,
-                    "hot_journal",
+                    IS_HOT,
                     "a writer died here and left a -journal file, and looking must not repair it: open the file once \
                      with the application or the sqlite3 shell, which rolls the unfinished transaction back",
                 );

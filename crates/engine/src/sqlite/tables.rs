@@ -47,13 +47,27 @@ pub(super) async fn read_fence(
     .transpose()
 }
 
+/// Who holds the fence; `None` also where there is no table for it.
+pub(super) async fn find_fence(
+    connection: &mut SqliteConnection,
+) -> Result<Option<(StoreId, Epoch)>, sqlx::Error> {
+    match read_fence(&mut *connection).await {
+        Err(error) if is_answer(&error) && !has_table(connection, "sanderling_fence").await? => {
+            Ok(None)
+        }
+        found => found,
+    }
+}
+
 /// Every row of the ledger; `None` where there is no ledger. Asks for the table only when reading failed.
 pub(super) async fn read_ledger(
     connection: &mut SqliteConnection,
 ) -> Result<Option<Result<Vec<LedgerRow>, Failure>>, sqlx::Error> {
     let rows = match sqlx::query(READ_LEDGER).fetch_all(&mut *connection).await {
         Ok(rows) => rows,
-        Err(error) if is_answer(&error) && !has_ledger(connection).await? => {
+        Err(error)
+            if is_answer(&error) && !has_table(connection, "sanderling_migrations").await? =>
+        {
             return Ok(None);
         }
         Err(error) => return Err(error),
@@ -69,14 +83,13 @@ pub(super) async fn read_ledger(
     Ok(Some(parsed.map(in_order)))
 }
 
-/// Whether the file has a ledger.
-async fn has_ledger(connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
-    sqlx::query(
-        "SELECT 1 FROM main.sqlite_schema WHERE type = 'table' AND name = 'sanderling_migrations'",
-    )
-    .fetch_optional(connection)
-    .await
-    .map(|row| row.is_some())
+/// Whether the file has a table of ours.
+async fn has_table(connection: &mut SqliteConnection, name: &str) -> Result<bool, sqlx::Error> {
+    sqlx::query("SELECT 1 FROM main.sqlite_schema WHERE type = 'table' AND name = ?1")
+        .bind(name)
+        .fetch_optional(connection)
+        .await
+        .map(|row| row.is_some())
 }
 
 fn raw_row(row: &SqliteRow) -> Result<RawRow, sqlx::Error> {

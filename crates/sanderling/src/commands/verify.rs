@@ -13,7 +13,8 @@ pub(crate) async fn run(wiring: &Wiring, args: &Verify) -> anyhow::Result<Exit> 
     let store = wiring.store_if_any().await?;
     if store.is_none() {
         wiring.printer.talk(
-            "there is no control store: ledgers are checked against the bundle and each other only",
+            "there is no control store: ledgers are checked against the bundle and each other only; whose fences and locks \
+             are nobody can tell",
         );
     }
     let verdict = sanderling_coordinator::verify(&fleet, &selector, store.as_deref())
@@ -25,6 +26,9 @@ pub(crate) async fn run(wiring: &Wiring, args: &Verify) -> anyhow::Result<Exit> 
             "{}: {}: {}",
             violation.tenant, violation.kind, violation.detail
         ));
+    }
+    for note in &verdict.notes {
+        wiring.printer.warn(note);
     }
     let unread = verdict.tenants - verdict.checked;
     if unread > 0 {

@@ -15,6 +15,15 @@ pub(crate) struct Claims {
     pub(crate) unresolved: bool,
 }
 
+/// Makes the rows of tenants that have none, in order of id; `tenants` is a part that one statement takes.
+pub(crate) async fn known(tx: &mut Tx<'_>, tenants: &BTreeSet<&TenantId>) -> Result<(), Fault> {
+    let keys: Vec<_> = tenants.iter().map(|tenant| [tenant]).collect();
+    let sql = "INSERT INTO tenants (fleet, tenant, epoch, unresolved)
+        SELECT $1, v ->> 0, 0, 0 FROM {each} WHERE $1 <> '' ON CONFLICT DO NOTHING";
+    tx.exec(sql, vec![each(&keys)?]).await?;
+    Ok(())
+}
+
 /// Locks tenants in order of id. `submit` made the rows.
 pub(crate) async fn lock(
     tx: &mut Tx<'_>,

@@ -1,4 +1,4 @@
-//! `targets` and `believed`: targets as records, page by page.
+//! `targets`: targets as records, page by page.
 
 use async_trait::async_trait;
 use sanderling_core::{Epoch, Micros, RolloutId, TenantId, Version, WorkerId};
@@ -8,8 +8,10 @@ use crate::perform::{Mode, Verb};
 use crate::port::{TargetFilter, TargetRecord, TargetRef};
 use crate::rows::targets;
 
-const SELECT: &str = "SELECT t.rollout, t.tenant, t.place, t.wave, t.outcome, t.epoch, t.owner, t.lease_until,
-    t.applied, t.failure, r.target FROM targets AS t JOIN rollouts AS r ON r.fleet = $1 AND r.id = t.rollout";
+/// The columns of a record: `t` is a target, `r` its rollout.
+pub(super) const RECORD: &str =
+    "t.rollout, t.tenant, t.place, t.wave, t.outcome, t.epoch, t.owner, t.lease_until,
+    t.applied, t.failure, r.target";
 
 /// The arguments of `Store::targets`.
 pub(crate) struct Targets {
@@ -26,7 +28,8 @@ impl Verb for Targets {
 
     async fn run(&self, tx: &mut Tx<'_>) -> Result<Vec<TargetRecord>, Fault> {
         let sql = format!(
-            "{SELECT} WHERE t.fleet = $1 AND t.rollout = $2 AND t.tenant > $3
+            "SELECT {RECORD} FROM targets AS t JOIN rollouts AS r ON r.fleet = $1 AND r.id = t.rollout
+             WHERE t.fleet = $1 AND t.rollout = $2 AND t.tenant > $3
              AND ($4 = '' OR t.outcome = $4) AND ($5 = 0 OR t.in_flight = 1) ORDER BY t.tenant LIMIT $6"
         );
         let (outcome, in_flight) = match self.filter {
@@ -41,35 +44,8 @@ impl Verb for Targets {
     }
 }
 
-/// The arguments of `Store::believed`.
-pub(crate) struct Believed {
-    pub(crate) after: Option<TenantId>,
-    pub(crate) limit: u32,
-}
-
-/// Targets that say something about their tenant: it was claimed, or was found to be there already.
-const SPEAKS: &str = "(t.epoch > 0 OR t.outcome = 'up_to_date')";
-
-#[async_trait]
-impl Verb for Believed {
-    type Out = Vec<TargetRecord>;
-    const MODE: Mode = Mode::Single;
-
-    async fn run(&self, tx: &mut Tx<'_>) -> Result<Vec<TargetRecord>, Fault> {
-        let sql = format!(
-            "{SELECT} WHERE t.fleet = $1 AND t.tenant > $2 AND {SPEAKS}
-             AND NOT EXISTS (SELECT 1 FROM targets AS newer WHERE newer.fleet = $1 AND newer.tenant = t.tenant
-                AND newer.number > t.number AND {})
-             ORDER BY t.tenant LIMIT $3",
-            SPEAKS.replace("t.", "newer.")
-        );
-        let after = self.after.as_ref().map_or("", TenantId::as_str);
-        let args = values![after, i64::from(self.limit)];
-        tx.rows(&sql, args).await?.iter().map(record).collect()
-    }
-}
-
-fn record(row: &Row) -> Result<TargetRecord, Fault> {
+/// A row of [`RECORD`].
+pub(super) fn record(row: &Row) -> Result<TargetRecord, Fault> {
     let wave = row.int_or_none(3)?.map(usize::try_from).transpose();
     Ok(TargetRecord {
         target: TargetRef {

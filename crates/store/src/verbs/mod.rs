@@ -1,6 +1,7 @@
 //! The verbs, one file each: its arguments, and its transaction.
 
 pub(crate) mod act;
+pub(crate) mod believed;
 pub(crate) mod bundles;
 pub(crate) mod cancel;
 pub(crate) mod candidates;
@@ -9,6 +10,7 @@ pub(crate) mod lead;
 pub(crate) mod list;
 pub(crate) mod note;
 pub(crate) mod overlap;
+pub(crate) mod raise;
 pub(crate) mod read;
 pub(crate) mod reissue;
 pub(crate) mod renew;

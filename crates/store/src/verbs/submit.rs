@@ -13,7 +13,7 @@ use crate::link::{Fault, Tx, each, values};
 use crate::perform::{Mode, Verb};
 use crate::port::{StoreError, Submission, Submitted};
 use crate::rows::rollouts::{self, Locked};
-use crate::rows::targets;
+use crate::rows::{targets, tenants};
 
 /// How many rows one statement inserts.
 const CHUNK: usize = 1_000;
@@ -109,12 +109,10 @@ impl Submit {
             args.extend(values![id, number]);
             tx.exec(insert, args).await?;
         }
-        let tenants: BTreeSet<_> = plan.targets.iter().map(|t| [&t.tenant]).collect();
-        let insert = "INSERT INTO tenants (fleet, tenant, epoch, unresolved)
-            SELECT $1, v ->> 0, 0, 0 FROM {each} WHERE $1 <> '' ON CONFLICT DO NOTHING";
+        let tenants: BTreeSet<_> = plan.targets.iter().map(|t| &t.tenant).collect();
         let tenants: Vec<_> = tenants.into_iter().collect();
         for chunk in tenants.chunks(CHUNK) {
-            tx.exec(insert, vec![each(chunk)?]).await?;
+            tenants::known(tx, &chunk.iter().copied().collect()).await?;
         }
         let hosts: BTreeSet<[&HostName; 1]> =
             plan.targets.iter().map(|t| [&t.place.host]).collect();

@@ -1,15 +1,19 @@
 //! Everything that only reads.
 
+use std::time::Duration;
+
 use sanderling_core::plan::LeftOut;
 use sanderling_core::rollout::Action;
-use sanderling_core::{Bundle, BundleFile, BundleHash, Outcome, RolloutState, Version};
-use sanderling_store::{StoreError, TargetFilter};
+use sanderling_core::{
+    Bundle, BundleFile, BundleHash, Epoch, ErrorClass, Outcome, RolloutState, Version,
+};
+use sanderling_store::{Command, StoreError, TargetFilter};
 use sanderling_testkit::until_async;
 
 use crate::backend::Backend;
 use crate::fleet::{
-    DEADLINE, LEASE, TINY, act, ended, host, place, plan, report, running, start, start_one,
-    tenant, worker,
+    DEADLINE, LEASE, TINY, act, ended, host, place, plan, report, retry, running, start, start_one,
+    submission, tenant, worker,
 };
 
 fn bundle(files: &[(&str, &str)]) -> Bundle {
@@ -119,17 +123,136 @@ pub(crate) async fn believed(backend: Backend) {
     let believed = store.believed(None, 9).await.unwrap();
     let versions: Vec<_> = believed
         .iter()
-        .map(|t| (t.target.tenant.clone(), t.version.as_str(), t.outcome))
+        .map(|b| {
+            let newest = &b.targets[0];
+            (
+                b.tenant.clone(),
+                b.issued.0,
+                newest.version.as_str(),
+                newest.outcome,
+            )
+        })
         .collect();
     let expected = [
-        (tenant(0), "3", Outcome::Succeeded),
-        (tenant(1), "2", Outcome::Succeeded),
-        (tenant(2), "2", Outcome::Failed),
-        (tenant(5), "3", Outcome::UpToDate),
+        (tenant(0), 2, "3", Outcome::Succeeded),
+        (tenant(1), 1, "2", Outcome::Succeeded),
+        (tenant(2), 1, "2", Outcome::Failed),
+        (tenant(5), 0, "3", Outcome::UpToDate),
     ];
     assert_eq!(versions, expected);
+    assert!(believed.iter().all(|b| b.targets.len() == 1));
     let page = store.believed(Some(&tenant(0)), 1).await.unwrap();
     assert_eq!(page, believed[1..2]);
+}
+
+/// What a later failure does not disprove is still known, and so is a claim that outlives its rollout.
+pub(crate) async fn believed_over_several_rollouts(backend: Backend) {
+    let store = backend.open().await;
+    let mut target = 2;
+    let mut next = async |outcome: Outcome| {
+        let mut plan = plan(&backend.fleet, &[1]);
+        plan.target = Version::new(target.to_string());
+        target += 1;
+        let id = running(&store, plan).await;
+        let grant = start_one(&store, &id, 0, LEASE).await;
+        if outcome == Outcome::Pending {
+            return id;
+        }
+        report(&store, &grant, ended(outcome)).await;
+        let done = match outcome {
+            Outcome::Succeeded => RolloutState::Succeeded,
+            _ => RolloutState::CompletedWithFailures,
+        };
+        act(&store, &id, Action::Finish(done)).await;
+        id
+    };
+    for outcome in [
+        Outcome::Succeeded,
+        Outcome::Succeeded,
+        Outcome::Failed,
+        Outcome::Failed,
+    ] {
+        next(outcome).await;
+    }
+    let versions = async || {
+        let believed = store.believed(None, 9).await.unwrap();
+        let newest_first = believed[0].targets.iter();
+        newest_first
+            .map(|t| t.version.to_string())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(
+        versions().await,
+        ["5", "4", "3"],
+        "back to the last success"
+    );
+
+    let cancelled = next(Outcome::Pending).await;
+    let cancel = Command::Cancel {
+        reason: "test".to_owned(),
+    };
+    store.command(&cancelled, &cancel, "anna").await.unwrap();
+    let mut up_to_date = plan(&backend.fleet, &[0]);
+    up_to_date.targets.clear();
+    up_to_date.target = Version::new("9");
+    up_to_date.left_out.push(LeftOut {
+        tenant: tenant(0),
+        place: place("eu1", &tenant(0)),
+        outcome: Outcome::UpToDate,
+        failure: None,
+    });
+    store.submit(&submission(up_to_date)).await.unwrap();
+    assert_eq!(
+        versions().await,
+        ["9", "6"],
+        "the one in flight is not hidden"
+    );
+    let believed = store.believed(None, 9).await.unwrap();
+    assert_eq!(believed[0].targets[1].owner, Some(worker("w1")));
+}
+
+/// Numbers that a restored store has forgotten: raised, never lowered, also for tenants it never heard of.
+pub(crate) async fn epochs_are_raised_and_never_lowered(backend: Backend) {
+    let store = backend.open().await;
+    let id = running(&store, plan(&backend.fleet, &[2])).await;
+    let first = start_one(&store, &id, 0, LEASE).await;
+    assert_eq!((first.epoch, first.takeover), (Epoch(1), false));
+    report(
+        &store,
+        &first,
+        retry(ErrorClass::LockTimeout, Duration::ZERO, true),
+    )
+    .await;
+
+    let asked = [(0, 9), (1, 0), (7, 4)].map(|(n, epoch)| (tenant(n), Epoch(epoch)));
+    let raised = store
+        .raise_epochs(&asked, "anna", "restored")
+        .await
+        .unwrap();
+    assert_eq!(raised, [tenant(0), tenant(7)]);
+    let again = asked.map(|(tenant, epoch)| (tenant, Epoch(epoch.0 - 1)));
+    let again = store.raise_epochs(&again, "anna", "again").await.unwrap();
+    assert_eq!(again, []);
+
+    let believed = store.believed(None, 9).await.unwrap();
+    let issued: Vec<_> = believed
+        .iter()
+        .map(|b| (b.tenant.clone(), b.issued.0))
+        .collect();
+    assert_eq!(issued, [(tenant(0), 9), (tenant(1), 0), (tenant(7), 4)]);
+    let second = start_one(&store, &id, 0, LEASE).await;
+    assert_eq!(
+        (second.epoch, second.takeover),
+        (Epoch(10), true),
+        "of the forgotten claims nothing is proved"
+    );
+    let audited =
+        "SELECT CAST(count(*) AS text) || ' by ' || min(actor) || ': ' || min(detail) FROM audit
+        WHERE verb = 'repair_epochs'";
+    assert_eq!(
+        backend.sql(audited).await,
+        "2 by anna: tenant t00000, from epoch 1 to 9: restored"
+    );
 }
 
 pub(crate) async fn workers_and_events(backend: Backend) {
