@@ -6,6 +6,7 @@ use serde_json::Value;
 const FLOORS: &[(&str, u8)] = &[
     ("sanderling-core", 0),
     ("sanderling-sql", 0),
+    ("sanderling-failpoints", 0),
     ("sanderling-telemetry", 1),
     ("sanderling-secrets", 1),
     ("sanderling-simulator", 1),
@@ -40,6 +41,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("jiff", &["sanderling-core", "sanderling"]),
     ("squawk*", &["sanderling-sql"]),
     ("csv", &["sanderling-registry"]),
+    ("fail", &["sanderling-failpoints"]),
     ("serde-saphyr", &["sanderling-registry"]),
 ];
 

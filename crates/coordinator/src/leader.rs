@@ -6,6 +6,7 @@ use std::time::Duration;
 use sanderling_claims::Claims;
 use sanderling_core::decide::decide;
 use sanderling_core::{RolloutId, WorkerId};
+use sanderling_failpoints::failpoint;
 use sanderling_store::{Leadership, RolloutRecord, Store, StoreError};
 use tokio_util::sync::CancellationToken;
 
@@ -128,12 +129,14 @@ impl Coordinator {
                 });
                 return Ok((acted, wake_in));
             };
+            failpoint!("coordinator.before_act");
             match self
                 .store
                 .act(leadership, &id, record.rollout.last_seq, action)
                 .await
             {
                 Ok(()) => {
+                    failpoint!("coordinator.after_act");
                     tracing::info!(rollout = %id, ?action, "done");
                     acted = true;
                 }

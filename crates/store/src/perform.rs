@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use sanderling_core::StoreId;
+use sanderling_failpoints::failpoint;
 
 use crate::link::{Connector, Fault, Pool, Tx};
 use crate::port::StoreError;
@@ -125,6 +126,9 @@ impl Control {
         let result = verb
             .run(&mut Tx::new(link.as_mut(), dialect, &self.fleet))
             .await;
+        if begin == Some(dialect.begin_write) {
+            failpoint!("store.before_commit");
+        }
         let ended = match (&result, begin) {
             (Err(Fault::Link(_)), None) if untried => {
                 pool.forget();
@@ -140,6 +144,12 @@ impl Control {
         }
         match ended {
             Ok(()) => {
+                if begin == Some(dialect.begin_write) {
+                    failpoint!(
+                        "store.answer",
+                        Err(Fault::Link("its answer was lost".to_owned()))
+                    );
+                }
                 pool.keep(link);
                 result.map(Some)
             }

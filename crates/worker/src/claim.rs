@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use sanderling_claims::{Claims, LockKey};
 use sanderling_core::{HostName, Nonce, RolloutId, WorkerId};
 use sanderling_engine::Hosts;
+use sanderling_failpoints::failpoint;
 use sanderling_store::{Budget, Candidate, Grant, Store, StoreError, TargetRef, Wanted};
 
 /// A granted claim and the lock that was taken for it.
@@ -80,6 +81,7 @@ impl Claimer {
             if locked.is_empty() {
                 continue;
             }
+            failpoint!("worker.after_lock");
             let asked: Vec<_> = locked.iter().map(|(target, _)| target.clone()).collect();
             let started = self.start(locked).await?;
             let refused: HashSet<_> = chunk
@@ -146,6 +148,9 @@ impl Claimer {
             granted = self.ask(&wanted).await;
         }
         let grants = granted.as_deref().unwrap_or_default();
+        if !grants.is_empty() {
+            failpoint!("worker.after_grant");
+        }
         let (kept, unused): (Vec<_>, Vec<_>) = locked
             .into_iter()
             .partition(|(target, _)| grants.iter().any(|grant| grant.target == *target));

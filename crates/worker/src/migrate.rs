@@ -9,6 +9,7 @@ use sanderling_core::{
     WorkerId,
 };
 use sanderling_engine::{Claim, Evidence, Hosts, Limits, Session, Step, StepOutcome};
+use sanderling_failpoints::failpoint;
 use sanderling_store::{
     ClaimMode, Grant, Held, RenewedClaim, Report, Store, StoreError, TargetResult,
 };
@@ -165,10 +166,12 @@ impl<'a> Job<'a> {
                 self.may_begin().await?;
             }
             let session = self.session().await?;
+            failpoint!("worker.before_message");
             let outcome = match steps.as_slice() {
                 [step] => session.step(step).await,
                 all => session.steps(all).await,
             };
+            failpoint!("worker.after_answer");
             let failure = match outcome {
                 StepOutcome::Applied(evidence) => {
                     self.settled = true;
@@ -313,7 +316,7 @@ impl<'a> Job<'a> {
                     let rows = self.settle().await?;
                     return Err(Stop::end(self.resolved(&rows)));
                 }
-                Ok(RenewedClaim::Stale) | Err(StoreError::Stale(_)) => return Err(Stop::Gone),
+                Ok(RenewedClaim::Stale) | Err(StoreError::Stale(_)) => return Err(self.gone()),
                 Err(error) => {
                     tracing::warn!(tenant = %self.held.target.tenant, %error, "waiting for the control store before the next version");
                     self.pause("the control store does not answer").await?;

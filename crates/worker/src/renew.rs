@@ -6,6 +6,7 @@ use std::time::Duration;
 use sanderling_claims::Claims;
 use sanderling_core::WorkerId;
 use sanderling_engine::Hosts;
+use sanderling_failpoints::failpoint;
 use sanderling_store::{RenewedClaim, Store};
 use tokio_util::sync::CancellationToken;
 
@@ -51,6 +52,7 @@ impl Renewal {
     }
 
     async fn once(&self) {
+        failpoint!("worker.renew");
         self.beat().await;
         let (held, locks) = self.held.all();
         if held.is_empty() {

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use sanderling_core::{Cause, Epoch, ErrorClass, Failure, LedgerRow, Nonce, Outcome};
 use sanderling_engine::{FenceRefusal, Session};
+use sanderling_failpoints::failpoint;
 use sanderling_store::{RenewedClaim, StoreError};
 
 use crate::migrate::{Job, Stop};
@@ -66,8 +67,10 @@ impl Job<'_> {
     /// Commits the claim's number to the fence, then reads the ledger: from here on nothing older can take effect.
     pub(crate) async fn settle(&mut self) -> Result<Vec<LedgerRow>, Stop> {
         loop {
+            failpoint!("worker.before_fence");
             match self.session().await?.fence().await {
                 Ok(rows) => {
+                    failpoint!("worker.after_fence");
                     self.settled = true;
                     return Ok(rows);
                 }
@@ -132,8 +135,8 @@ impl Job<'_> {
                     return Ok(());
                 }
                 Err(StoreError::Stale(reason)) => {
-                    tracing::info!(tenant = %self.held.target.tenant, reason, "claim is no longer ours");
-                    return Err(Stop::Gone);
+                    tracing::debug!(tenant = %self.held.target.tenant, reason, "no new epoch");
+                    return Err(self.gone());
                 }
                 Err(error) => {
                     tracing::warn!(tenant = %self.held.target.tenant, %error, "no new epoch from the control store yet");
@@ -147,7 +150,7 @@ impl Job<'_> {
     /// drains, or when the rollout stopped and nothing can be on its way.
     pub(crate) async fn pause(&mut self, why: &str) -> Result<(), Stop> {
         match self.context.held.said(&self.held) {
-            RenewedClaim::Stale => return Err(Stop::Gone),
+            RenewedClaim::Stale => return Err(self.gone()),
             RenewedClaim::Stop if self.settled => return Err(Stop::end(self.stopped())),
             RenewedClaim::Stop | RenewedClaim::Live => {}
         }
@@ -166,6 +169,13 @@ impl Job<'_> {
             () = self.context.drain.cancelled() => {}
         }
         Ok(())
+    }
+
+    /// Somebody else has the claim now: nothing more is begun on it, and nothing is reported.
+    pub(crate) fn gone(&self) -> Stop {
+        let (tenant, epoch) = (&self.held.target.tenant, &self.held.epoch);
+        tracing::info!(%tenant, %epoch, "claim is no longer ours: it was taken over, or ended without us");
+        Stop::Gone
     }
 
     fn say_if_long(&mut self, why: &str) {

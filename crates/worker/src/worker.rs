@@ -7,7 +7,8 @@ use std::time::Duration;
 use sanderling_claims::Claims;
 use sanderling_core::WorkerId;
 use sanderling_engine::Hosts;
-use sanderling_store::{Held, Receipt, Store, TargetRef};
+use sanderling_failpoints::failpoint;
+use sanderling_store::{Held, Receipt, Report, Store, TargetRef};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -182,8 +183,7 @@ impl Worker {
             match job.await {
                 Ok(Some(report)) => {
                     let kept = report.kept;
-                    let receipt = reporter.report(report).await;
-                    log_receipt(&target, receipt);
+                    let receipt = hand_in(&target, &reporter, report).await;
                     if kept && receipt == Receipt::Stale {
                         // The store does not count what a claim that was not ours any more left open.
                         context.hosts.close_idle(&host).await;
@@ -227,6 +227,18 @@ impl Worker {
             ttl: self.options.ttl,
         }
     }
+}
+
+/// Reports, and waits until the store has taken it: the claim ends there, its lock after this.
+async fn hand_in(target: &TargetRef, reporter: &Reporter, report: Report) -> Receipt {
+    failpoint!("worker.before_report");
+    let receipt = reporter.report(report).await;
+    log_receipt(target, receipt);
+    failpoint!("worker.after_report");
+    if receipt == Receipt::Halted {
+        failpoint!("worker.after_halt");
+    }
+    receipt
 }
 
 fn log_receipt(target: &TargetRef, receipt: Receipt) {

@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use sanderling_core::{
     ErrorClass, EventKind, HostName, Micros, Outcome, RolloutId, RolloutState, Version,
 };
+use sanderling_failpoints::failpoint;
 
 use super::start::until;
 use crate::link::{Fault, Tx, corrupt};
@@ -61,6 +62,9 @@ impl Verb for Reporting {
             write(tx, &locked, &found).await?;
             kept::add(tx, &kept).await?;
             tenants::resolved(tx, &proved).await?;
+        }
+        if receipts.contains(&Receipt::Halted) {
+            failpoint!("store.halting");
         }
         Ok(receipts)
     }
