@@ -181,6 +181,11 @@ impl Fleet {
         &self.databases
     }
 
+    /// The fleet's name.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
     /// The SQLite tenants' names; each is in `data/<name>.db`.
     pub(crate) fn file_names(&self) -> &[String] {
         &self.files
