@@ -2,6 +2,7 @@
 
 mod home;
 mod names;
+mod pgbouncer;
 mod postgres;
 mod process;
 mod proxy;
@@ -11,6 +12,7 @@ mod spawn;
 mod until;
 
 pub use names::{free_port, scratch, unique};
+pub use pgbouncer::Pgbouncer;
 pub use postgres::Postgres;
 pub use process::{Ended, Process, Signal};
 pub use proxy::{Fault, Message, Proxy, Trap};

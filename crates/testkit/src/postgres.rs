@@ -98,6 +98,15 @@ impl Postgres {
         format!("{server}/{database}")
     }
 
+    /// The port of the server, which listens on 127.0.0.1.
+    pub(crate) fn port(&self) -> u16 {
+        let authority = self.url.rsplit_once('/').map_or("", |(before, _)| before);
+        authority
+            .rsplit_once(':')
+            .and_then(|(_, port)| port.parse().ok())
+            .expect("the URL of a test server names its port")
+    }
+
     /// Makes an empty database with a unique name and returns its URL.
     ///
     /// # Panics
