@@ -17,5 +17,6 @@ mod fleet;
 mod halt;
 mod history;
 mod leftovers;
+mod hosts;
 mod locks;
 mod verify;

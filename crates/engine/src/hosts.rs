@@ -12,6 +12,7 @@ use sanderling_sql::Dialect;
 use crate::grouping::{by_group, in_order};
 use crate::port::{Catalog, Driver, EngineError};
 use crate::postgres::PostgresDriver;
+use crate::role::RoleTemplate;
 use crate::sqlite::SqliteDriver;
 
 /// Hosts that are looked at side by side.
@@ -24,11 +25,25 @@ pub struct HostConfig {
     pub name: HostName,
     /// `postgres://…` or `sqlite://<directory>`; references in it are resolved when the host is first used.
     pub url: Reference,
+    /// Where to connect instead, when `url` leads through a pooler: applications' URL stays, Sanderling goes around.
+    pub direct_url: Option<Reference>,
+    /// The role that migrations run as on a PostgreSQL host; none is the login role.
+    pub role: Option<RoleTemplate>,
     /// The budget of connections that all workers share. This process has at most so many open at one time, idle ones
     /// of all databases included, as long as the store grants it no more sessions; one visit may go beside them.
     pub connections: u32,
     /// What a relative SQLite directory is relative to.
     pub base_dir: PathBuf,
+}
+
+impl HostConfig {
+    /// The URL that connections are opened with, and the setting that it is from.
+    fn used(&self) -> (&'static str, &Reference) {
+        match &self.direct_url {
+            Some(direct) => ("direct_url", direct),
+            None => ("url", &self.url),
+        }
+    }
 }
 
 /// The hosts of a fleet.
@@ -82,11 +97,11 @@ impl Hosts {
     /// An unknown host or scheme.
     pub fn dialect(&self, host: &HostName) -> Result<Dialect, EngineError> {
         let config = self.config(host)?;
-        let written = config.url.as_written();
-        if written.starts_with("${") {
-            return dialect_of(host, &resolve(config)?);
+        let (setting, url) = config.used();
+        if url.as_written().starts_with("${") {
+            return dialect_of(host, setting, &resolve(config)?.1);
         }
-        dialect_of(host, written)
+        dialect_of(host, setting, url.as_written())
     }
 
     /// The connections that each host may have, over all workers.
@@ -178,10 +193,16 @@ impl Hosts {
             return Ok(opened.clone());
         }
         let config = self.config(host)?;
-        let url = resolve(config)?;
-        let opened = match dialect_of(host, &url)? {
-            Dialect::Postgres => PostgresDriver::new(host.clone(), &url, config.connections)
-                .map(|driver| Opened::Postgres(Arc::new(driver))),
+        let (setting, url) = resolve(config)?;
+        let opened = match dialect_of(host, setting, &url)? {
+            Dialect::Postgres => PostgresDriver::new(
+                host.clone(),
+                setting,
+                &url,
+                config.connections,
+                config.role.clone(),
+            )
+            .map(|driver| Opened::Postgres(Arc::new(driver))),
             Dialect::Sqlite => SqliteDriver::new(host, &url, &config.base_dir)
                 .map(|driver| Opened::Sqlite(Arc::new(driver))),
         }
@@ -195,24 +216,25 @@ impl Hosts {
     }
 }
 
-fn resolve(config: &HostConfig) -> Result<String, EngineError> {
-    match config.url.resolve() {
-        Ok(resolved) => Ok(resolved.expose().to_owned()),
+fn resolve(config: &HostConfig) -> Result<(&'static str, String), EngineError> {
+    let (setting, url) = config.used();
+    match url.resolve() {
+        Ok(resolved) => Ok((setting, resolved.expose().to_owned())),
         Err(error) => Err(precondition(
             "secret",
-            format!("hosts.{}.url: {error}", config.name),
+            format!("hosts.{}.{setting}: {error}", config.name),
         )),
     }
 }
 
-fn dialect_of(host: &HostName, url: &str) -> Result<Dialect, EngineError> {
+fn dialect_of(host: &HostName, setting: &str, url: &str) -> Result<Dialect, EngineError> {
     let scheme = url.split_once(':').map_or("", |(scheme, _)| scheme);
     match scheme {
         "postgres" | "postgresql" => Ok(Dialect::Postgres),
         "sqlite" => Ok(Dialect::Sqlite),
         _ => Err(precondition(
             "url",
-            format!("hosts.{host}.url must begin with postgres:// or sqlite://"),
+            format!("hosts.{host}.{setting} must begin with postgres:// or sqlite://"),
         )),
     }
 }

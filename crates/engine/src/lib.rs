@@ -7,6 +7,7 @@ mod ledger;
 mod port;
 mod postgres;
 mod redact;
+mod role;
 mod send;
 mod sqlite;
 
@@ -14,3 +15,4 @@ pub use hosts::{HostConfig, Hosts};
 pub use port::{
     Catalog, Claim, Driver, EngineError, Evidence, FenceRefusal, Limits, Session, Step, StepOutcome,
 };
+pub use role::RoleTemplate;

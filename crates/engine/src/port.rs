@@ -30,6 +30,9 @@ pub trait Driver: Send + Sync {
         limits: &Limits,
     ) -> Result<Box<dyn Session>, EngineError>;
 
+    /// Connects once, reading only, and says in one sentence what answers and by which setting it was reached.
+    async fn greet(&self) -> Result<String, EngineError>;
+
     /// Moves the fence of a place to another control store, on a person's word. Returns the store that held it.
     async fn take_fence(
         &self,

@@ -35,6 +35,8 @@ impl Wiring {
         let configs = self.settings.hosts.iter().map(|host| HostConfig {
             name: host.name.clone(),
             url: host.url.reference().clone(),
+            direct_url: host.direct_url.as_ref().map(|url| url.reference().clone()),
+            role: host.role.clone(),
             connections: host.connections,
             base_dir: self.settings.base_dir.clone(),
         });

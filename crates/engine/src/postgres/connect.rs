@@ -9,6 +9,7 @@ use sqlx::{Connection as _, Either, PgConnection, Row};
 
 use super::budget::Permit;
 use super::errors::{MISSING, Trouble, failure_of};
+use super::startup::{Startup, is_poolers, pooler};
 use crate::redact::redact;
 use crate::send;
 
@@ -21,16 +22,6 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 /// A kept connection that was idle for longer is asked for a sign of life before a migration is trusted to it: a
 /// message lost on a dead connection costs a new epoch.
 const PING_AFTER: Duration = Duration::from_secs(1);
-
-/// The server ends a session that sits in a transaction for longer: its client is paused or gone.
-const IDLE_IN_TRANSACTION: &str = "30s";
-
-/// The server ends a session that nobody spoke to for longer: its client, which closes idle ones much sooner, is frozen
-/// or cut off, and the place in the host's budget is wanted by others.
-const IDLE: &str = "10s";
-
-/// How often the server looks whether the client is still there while a statement runs.
-const CLIENT_CHECK: &str = "2s";
 
 /// What a connection is set up for. Connections of different purposes are never exchanged.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -64,6 +55,10 @@ pub(crate) struct Connection {
     pub(crate) database_oid: String,
     /// The database's name, as the server gave it.
     pub(crate) database: String,
+    /// The login role's name.
+    pub(crate) login: String,
+    /// The server's version as a number, 150004 for 15.4.
+    pub(crate) version: u32,
     /// Its place in the host's budget; none while it waits idle, where it is counted otherwise. Last, so that it is
     /// given back after the connection is gone.
     pub(crate) permit: Option<Permit<Connection>>,
@@ -134,24 +129,27 @@ pub(crate) fn text(row: &PgRow, column: usize) -> Option<String> {
 /// How connections of one host are opened.
 pub(crate) struct Opener {
     host: HostName,
+    /// The setting that the URL is from.
+    pub(crate) setting: &'static str,
     options: PgConnectOptions,
     secrets: Vec<String>,
 }
 
 impl Opener {
     /// Reads the URL; connects nowhere yet.
-    pub(crate) fn new(host: HostName, url: &str) -> Result<Self, Failure> {
+    pub(crate) fn new(host: HostName, setting: &'static str, url: &str) -> Result<Self, Failure> {
         let secrets = crate::redact::secrets_of(url);
         let options: PgConnectOptions = url.parse().map_err(|error: sqlx::Error| {
             let why = redact(&error.to_string(), &secrets);
             Failure::new(
                 ErrorClass::Precondition,
                 "url",
-                format!("hosts.{host}.url is not a PostgreSQL URL: {why}"),
+                format!("hosts.{host}.{setting} is not a PostgreSQL URL: {why}"),
             )
         })?;
         Ok(Self {
             host,
+            setting,
             options,
             secrets,
         })
@@ -166,12 +164,17 @@ impl Opener {
         key: &Key,
         permit: Permit<Connection>,
     ) -> Result<Connection, Failure> {
-        let options = self.options_for(key);
+        let startup = Startup::new(&key.purpose);
+        let options = self.options_for(key, &startup);
         let connecting = PgConnection::connect_with(&options);
         let inner = match tokio::time::timeout(CONNECT_TIMEOUT, connecting).await {
             Ok(Ok(inner)) => inner,
             Ok(Err(error)) => {
                 let failure = failure_of(&error, &self.secrets);
+                if is_poolers(&failure) {
+                    let why = format!("the start-up was refused ({})", failure.message);
+                    return Err(self.pooler(&why));
+                }
                 return Err(self.named(refused(failure, key.database.is_some())));
             }
             Err(_) => {
@@ -190,35 +193,37 @@ impl Opener {
             idle_since: Instant::now(),
             database_oid: String::new(),
             database: String::new(),
+            login: String::new(),
+            version: 0,
             permit: Some(permit),
         };
-        self.identify(&mut connection).await?;
+        self.identify(&mut connection, &startup).await?;
         Ok(connection)
     }
 
-    async fn identify(&self, connection: &mut Connection) -> Result<(), Failure> {
+    /// Asks who answers and whether the start-up options are in force there, in one statement.
+    async fn identify(
+        &self,
+        connection: &mut Connection,
+        startup: &Startup,
+    ) -> Result<(), Failure> {
         let rows = connection
-            .rows(
-                "SELECT d.oid::text, d.datname::text, current_setting('server_version_num') \
-                 FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database()"
-                    .to_owned(),
-            )
+            .rows(format!(
+                "SELECT d.oid::text, d.datname::text, pg_catalog.current_setting('server_version_num'), \
+                 session_user::text, {} \
+                 FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database()",
+                startup.columns()
+            ))
             .await
             .map_err(|trouble| self.named(trouble.failure()))?;
         let row = rows.first().and_then(|row| {
-            Some((
-                text(row, 0)?,
-                text(row, 1)?,
-                text(row, 2)?.parse::<u32>().ok()?,
-            ))
+            let version = text(row, 2)?.parse::<u32>().ok()?;
+            Some((row, text(row, 0)?, text(row, 1)?, version, text(row, 3)?))
         });
-        let Some((oid, database, version)) = row else {
-            return Err(self.named(Failure::new(
-                ErrorClass::Connection,
-                "protocol",
-                "the server did not say which database this is; connect to PostgreSQL itself, not to a pooler",
-            )));
+        let Some((row, oid, database, version, login)) = row else {
+            return Err(self.pooler("what answers did not say which database it is"));
         };
+        startup.in_force(row, 4).map_err(|why| self.pooler(&why))?;
         if version < 140_000 {
             return Err(self.named(Failure::new(
                 ErrorClass::Precondition,
@@ -231,11 +236,12 @@ impl Opener {
         }
         connection.database_oid = oid;
         connection.database = database;
+        connection.login = login;
+        connection.version = version;
         Ok(())
     }
 
-    /// Start-up options outrank the settings of roles and databases, and RESET ALL returns to them.
-    fn options_for(&self, key: &Key) -> PgConnectOptions {
+    fn options_for(&self, key: &Key, startup: &Startup) -> PgConnectOptions {
         let mut options = self
             .options
             .clone()
@@ -244,32 +250,11 @@ impl Opener {
         if let Some(database) = &key.database {
             options = options.database(database);
         }
-        options = options.options([
-            ("default_transaction_isolation", "read committed"),
-            ("default_transaction_deferrable", "off"),
-            ("standard_conforming_strings", "on"),
-            ("TimeZone", "UTC"),
-            // What is sent outside a guard must not meet anybody's names, nor run anybody's policies.
-            ("search_path", "pg_catalog,pg_temp"),
-            ("row_security", "off"),
-            ("client_min_messages", "warning"),
-            ("idle_in_transaction_session_timeout", IDLE_IN_TRANSACTION),
-            ("idle_session_timeout", IDLE),
-            ("client_connection_check_interval", CLIENT_CHECK),
-        ]);
-        let (read_only, lock_ms, statement_ms) = match key.purpose {
-            Purpose::Look => ("on", 5_000, 60_000),
-            Purpose::Change {
-                lock_timeout_ms,
-                statement_timeout_ms,
-            } => ("off", lock_timeout_ms, statement_timeout_ms),
-        };
-        options
-            .options([("default_transaction_read_only", read_only)])
-            .options([
-                ("lock_timeout", milliseconds(lock_ms)),
-                ("statement_timeout", milliseconds(statement_ms)),
-            ])
+        startup.options(options)
+    }
+
+    fn pooler(&self, why: &str) -> Failure {
+        self.named(pooler(self.host.as_str(), self.setting, why))
     }
 
     /// Says which host, so that the message stands alone.

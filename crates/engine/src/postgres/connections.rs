@@ -28,9 +28,14 @@ pub(crate) struct Connections {
 impl Connections {
     /// Reads the URL; connects nowhere yet. `limit` is the most connections that are open at one time, over all
     /// databases and purposes, as long as no more sessions than that are asked for.
-    pub(crate) fn new(host: HostName, url: &str, limit: usize) -> Result<Self, Failure> {
+    pub(crate) fn new(
+        host: HostName,
+        setting: &'static str,
+        url: &str,
+        limit: usize,
+    ) -> Result<Self, Failure> {
         Ok(Self {
-            opener: Opener::new(host, url)?,
+            opener: Opener::new(host, setting, url)?,
             budget: Budget::new(limit),
             sweeper: Mutex::default(),
         })
@@ -92,6 +97,11 @@ impl Connections {
     /// Closes everything that is kept.
     pub(crate) async fn close(&self) {
         close(self.budget.expire(Duration::ZERO)).await;
+    }
+
+    /// The setting that the host's URL is from.
+    pub(crate) fn setting(&self) -> &'static str {
+        self.opener.setting
     }
 
     /// Says which host, so that the message stands alone.

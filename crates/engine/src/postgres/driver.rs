@@ -13,10 +13,12 @@ use super::errors::{MISSING, Trouble};
 use super::guard::{Guard, RESET, install_fence};
 use super::names::{Schema, literal};
 use super::ownership::{ask_fence, not_our_fence};
+use super::role::Role;
 use super::session::PostgresSession;
 use super::{catalog, inspect, places, survey};
 use crate::grouping::by_group;
 use crate::port::{Catalog, Claim, Driver, EngineError, Limits, Session};
+use crate::role::RoleTemplate;
 
 /// The limits under which a person moves a fence.
 const BY_HAND: Purpose = Purpose::Change {
@@ -35,6 +37,7 @@ pub(crate) struct Shared {
 pub(crate) struct PostgresDriver {
     shared: Arc<Shared>,
     limit: usize,
+    role: Option<RoleTemplate>,
 }
 
 impl Shared {
@@ -71,7 +74,7 @@ impl Shared {
     async fn prepare(
         &self,
         connection: &mut Connection,
-        schema: &Schema,
+        guard: &Guard,
         limits: &Limits,
     ) -> Result<(), Trouble> {
         self.ensure_fence(connection).await?;
@@ -79,17 +82,23 @@ impl Shared {
             return Ok(());
         }
         connection.rows(RESET.join("; ")).await?;
-        places::make_schema(connection, schema).await
+        places::make_schema(connection, &guard.schema, guard.role().unwrap_or_default()).await
     }
 
     /// A connection for a session, to a database that is made where it is missing and that is allowed.
-    async fn connect(&self, key: &Key, limits: &Limits) -> Result<Connection, Failure> {
+    async fn connect(
+        &self,
+        key: &Key,
+        limits: &Limits,
+        role: impl Fn(&str) -> Option<Role>,
+    ) -> Result<Connection, Failure> {
         let spare = usize::try_from(limits.spare).unwrap_or(usize::MAX);
         match (self.connections.take(key, spare).await, &key.database) {
             (Err(failure), Some(database))
                 if limits.create_missing && failure.cause.code == MISSING =>
             {
-                places::make_database(&self.connections, database).await?;
+                let role = role(database);
+                places::make_database(&self.connections, database, role.as_ref()).await?;
                 self.connections.take(key, spare).await
             }
             (taken, _) => taken,
@@ -100,16 +109,21 @@ impl Shared {
     async fn refusal(
         &self,
         mut connection: Connection,
-        schema: &Schema,
+        guard: &Guard,
         limits: &Limits,
         trouble: Trouble,
     ) -> Failure {
+        let schema = &guard.schema;
         let asks = !limits.create_missing && matches!(trouble, Trouble::Server(_));
         let failure = if asks && matches!(places::exists(&mut connection, schema).await, Ok(false))
         {
             places::missing(schema)
         } else {
-            trouble.failure()
+            places::why(
+                &trouble,
+                guard.role().unwrap_or_default(),
+                &connection.login,
+            )
         };
         // With it ends whatever it was in the middle of.
         connection.close().await;
@@ -119,14 +133,21 @@ impl Shared {
 
 impl PostgresDriver {
     /// Reads the URL; connects nowhere yet.
-    pub(crate) fn new(host: HostName, url: &str, connections: u32) -> Result<Self, Failure> {
+    pub(crate) fn new(
+        host: HostName,
+        setting: &'static str,
+        url: &str,
+        connections: u32,
+        role: Option<RoleTemplate>,
+    ) -> Result<Self, Failure> {
         let limit = usize::try_from(connections).unwrap_or(usize::MAX).max(1);
         Ok(Self {
             shared: Arc::new(Shared {
-                connections: Connections::new(host, url, limit)?,
+                connections: Connections::new(host, setting, url, limit)?,
                 fenced: Mutex::default(),
             }),
             limit,
+            role,
         })
     }
 
@@ -203,16 +224,20 @@ impl Driver for PostgresDriver {
             },
         };
         let guard = Guard::new(schema, claim).map_err(EngineError)?;
-        let connecting = self.shared.connect(&key, limits);
+        let named = |database: &str| {
+            let template = self.role.as_ref()?;
+            Some(template.render(&guard.schema.name, database))
+        };
+        let role = |database: &str| Role::new(&named(database)?).ok();
+        let connecting = self.shared.connect(&key, limits, role);
         let mut connection = connecting.await.map_err(EngineError)?;
-        let prepared = self
-            .shared
-            .prepare(&mut connection, &guard.schema, limits)
-            .await;
+        let guard = match named(&connection.database) {
+            Some(role) => guard.with_role(&role),
+            None => guard,
+        };
+        let prepared = self.shared.prepare(&mut connection, &guard, limits).await;
         if let Err(trouble) = prepared {
-            let refusal = self
-                .shared
-                .refusal(connection, &guard.schema, limits, trouble);
+            let refusal = self.shared.refusal(connection, &guard, limits, trouble);
             return Err(EngineError(refusal.await));
         }
         Ok(Box::new(PostgresSession::new(
@@ -222,6 +247,23 @@ impl Driver for PostgresDriver {
             guard,
             *limits,
         )))
+    }
+
+    async fn greet(&self) -> Result<String, EngineError> {
+        let connections = &self.shared.connections;
+        let connection = connections
+            .visit(&Self::look(None))
+            .await
+            .map_err(EngineError)?;
+        let said = format!(
+            "PostgreSQL {}.{} by {}, as {}",
+            connection.version / 10_000,
+            connection.version % 10_000,
+            connections.setting(),
+            connection.login
+        );
+        connection.close().await;
+        Ok(said)
     }
 
     async fn take_fence(

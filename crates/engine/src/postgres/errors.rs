@@ -28,6 +28,8 @@ pub(crate) mod state {
     pub(crate) const ENDED: &str = "SDEND";
     /// A table of ours is somebody else's.
     pub(crate) const OWNER: &str = "SDOWN";
+    /// The role of the migration could not be taken on, or may not use the schema.
+    pub(crate) const ROLE: &str = "SDROL";
     /// The migration moved the search path.
     pub(crate) const PATH: &str = "SDPTH";
     /// The ledger row could not be written because another is in its place.
@@ -58,6 +60,7 @@ const CLASSES: &[(&str, ErrorClass)] = &[
     ("SDUNF", ErrorClass::Internal),
     ("SDROW", ErrorClass::Precondition),
     ("SDOWN", ErrorClass::Precondition),
+    ("SDROL", ErrorClass::Permission),
     (FENCE_OWNER, ErrorClass::Precondition),
 ];
 

@@ -6,6 +6,7 @@ use sanderling_core::{Epoch, Failure, LedgerRow, RolloutId, StoreId};
 use super::errors::state;
 use super::names::{Schema, installation_key, literal};
 use super::ownership;
+use super::role::Role;
 use crate::port::{Claim, Step};
 
 /// What a former tenant could have left in the session. Statements of one message share its transaction, so
@@ -62,6 +63,8 @@ pub(crate) struct Guard {
     store_id: StoreId,
     rollout_id: RolloutId,
     claim_epoch: Epoch,
+    /// What the migration runs as; a name that cannot be one is said where it would be used.
+    role: Result<Option<Role>, Failure>,
 }
 
 impl Guard {
@@ -78,8 +81,27 @@ impl Guard {
             store_id: claim.store.clone(),
             rollout_id: claim.rollout.clone(),
             application: literal(&application_name(claim))?.to_string(),
+            role: Ok(None),
             schema,
         })
+    }
+
+    /// The same claim, whose migrations run as a role of the tenant's.
+    pub(crate) fn with_role(mut self, name: &str) -> Self {
+        self.role = Role::new(name).map(Some);
+        self
+    }
+
+    /// The role that migrations run as, if it is not the login role.
+    pub(crate) fn role(&self) -> Result<Option<&Role>, Failure> {
+        self.role.as_ref().map(Option::as_ref).map_err(Clone::clone)
+    }
+
+    /// A statement after which the migration's role is taken on, if it has one.
+    pub(crate) fn assume_role(&self, tag: &str) -> Result<Option<String>, Failure> {
+        self.role()?
+            .map(|role| role.assume(&self.schema, tag))
+            .transpose()
     }
 
     /// Whether a ledger row was written by this claim.
@@ -135,6 +157,7 @@ impl Guard {
                 self.schema.ledger()
             ))?
             .as_str(),
+            self.role()?.map(|role| role.literal.as_str()),
         );
         let Self {
             schema,

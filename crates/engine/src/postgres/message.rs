@@ -13,6 +13,8 @@ pub(crate) enum Part {
     Prologue,
     /// Lock, fence, ledger.
     Guard,
+    /// Taking on the role that the migration runs as.
+    Role,
     /// A setting of ours between guard and tail.
     Setting,
     /// A statement of a migration: index of the step, index of the statement.
@@ -66,6 +68,9 @@ impl Message {
                 }
                 message.push(Part::Setting, &guard.search_path());
             }
+            if let Some(role) = guard.assume_role(marker)? {
+                message.push(Part::Role, &role);
+            }
             message.limits(limits, step);
             for (number, statement) in step.statements.iter().enumerate() {
                 message.push(Part::Body(index, number), &statement.text);
@@ -75,7 +80,7 @@ impl Message {
             }
             message.push(Part::Tail(index), &guard.leave(marker, step, made)?);
         }
-        message.push(Part::Commit, "COMMIT");
+        message.commit(guard.assume_role(marker)?);
         if let Some(last) = steps.last() {
             message.push(Part::Evidence, &guard.evidence(marker, last)?);
         }
@@ -109,6 +114,19 @@ impl Message {
         };
         let part = self.parts.get(at).map_or(Part::Prologue, |(part, _)| *part);
         (part, offset)
+    }
+
+    /// What a migration has deferred to the commit (triggers, constraints) runs as the role that it runs as, not as
+    /// the login role.
+    fn commit(&mut self, role: Option<String>) {
+        if let Some(role) = role {
+            self.push(Part::Commit, &role);
+            self.push(Part::Commit, "SET CONSTRAINTS ALL IMMEDIATE");
+            for statement in AS_LOGIN {
+                self.push(Part::Commit, statement);
+            }
+        }
+        self.push(Part::Commit, "COMMIT");
     }
 
     /// A step's own limits; what it does not set is the session's, set at start-up.

@@ -13,7 +13,9 @@ mod names;
 mod normal;
 mod ownership;
 mod places;
+mod role;
 mod session;
+mod startup;
 mod survey;
 mod verdict;
 

@@ -27,13 +27,17 @@ const TRUSTED: &str = "(o.rolsuper OR o.rolname = CURRENT_USER
 pub(super) const READABLE: &str = "(NOT EXISTS (SELECT FROM pg_catalog.pg_attribute a WHERE a.attrelid = c.oid \
      AND a.attnum > 0 AND NOT a.attisdropped AND a.atttypid >= 16384::oid))";
 
-/// plpgsql that raises `code` unless the table, which must be there, is ours. Both arguments are quoted.
-pub(super) fn demand(table: &str, code: &str, message: &str) -> String {
+/// plpgsql that raises `code` unless the table, which must be there, is ours. The tenant's role, though the login role
+/// is a member of it, is not trusted with it: it is what migrations run as. All but `code` is quoted.
+pub(super) fn demand(table: &str, code: &str, message: &str, role: Option<&str>) -> String {
+    let role = role.map_or_else(String::new, |role| {
+        format!(" AND o.rolname <> {role}::name")
+    });
     let this = format!("FROM pg_catalog.pg_class c WHERE c.oid = {table}::regclass::oid");
     // Two statements: the second is only planned where the first finds something odd.
     format!(
         "IF NOT EXISTS (SELECT {this} AND {AT_FIRST_SIGHT}) THEN
- IF NOT EXISTS (SELECT {this} AND {OURS}{TRUSTED}))) THEN
+ IF NOT EXISTS (SELECT {this} AND {OURS}{TRUSTED}{role}))) THEN
   RAISE EXCEPTION USING ERRCODE = '{code}', MESSAGE = {message};
  END IF;
 END IF;

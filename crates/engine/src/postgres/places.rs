@@ -6,6 +6,7 @@ use super::connect::{Connection, Key, Purpose};
 use super::connections::Connections;
 use super::errors::{MISSING, ServerError, Trouble};
 use super::names::{Schema, ident};
+use super::role::Role;
 
 /// The limits under which a database is made: copying files takes the server a moment.
 const MAKING: Purpose = Purpose::Change {
@@ -34,25 +35,32 @@ pub(super) fn missing(schema: &Schema) -> Failure {
     )
 }
 
-/// Makes a schema that is not there.
+/// Makes a schema that is not there, for the role that its migrations run as.
 pub(super) async fn make_schema(
     connection: &mut Connection,
     schema: &Schema,
+    role: Option<&Role>,
 ) -> Result<(), Trouble> {
     // Asked first: CREATE SCHEMA IF NOT EXISTS needs the right to create even where there is nothing to create.
     if exists(connection, schema).await? {
         return Ok(());
     }
-    let create = format!("CREATE SCHEMA IF NOT EXISTS {}", schema.ident);
+    let owner = role.map_or_else(String::new, |role| format!(" AUTHORIZATION {}", role.ident));
+    let create = format!("CREATE SCHEMA IF NOT EXISTS {}{owner}", schema.ident);
     made(connection.rows(create).await.map(drop))
 }
 
-/// Makes a database that the server says is not there, from the database of the host's own URL.
+/// Makes a database, for the role that its migrations run as, that the server says is not there, from the database of the host's own URL.
 ///
 /// From `template0`: a tenant's database holds what its migrations make and nothing that somebody left in `template1`
 /// (tables, a ledger, a fence); and nobody can be connected to it, which would make the server refuse.
-pub(super) async fn make_database(connections: &Connections, name: &str) -> Result<(), Failure> {
-    let create = format!("CREATE DATABASE {} TEMPLATE template0", ident(name)?);
+pub(super) async fn make_database(
+    connections: &Connections,
+    name: &str,
+    role: Option<&Role>,
+) -> Result<(), Failure> {
+    let owner = role.map_or_else(String::new, |role| format!(" OWNER {}", role.ident));
+    let create = format!("CREATE DATABASE {} TEMPLATE template0{owner}", ident(name)?);
     let from = Key {
         database: None,
         purpose: MAKING,
@@ -65,9 +73,10 @@ pub(super) async fn make_database(connections: &Connections, name: &str) -> Resu
         failure
     })?;
     let made = made(connection.rows(create).await.map(drop));
+    let login = connection.login.clone();
     connection.close().await;
     made.map_err(|trouble| {
-        let mut failure = trouble.failure();
+        let mut failure = why(&trouble, role, &login);
         failure.message = format!("database {name} cannot be made: {}", failure.message);
         match failure.cause.code.as_str() {
             "42501" => failure.message += "; ALTER ROLE … CREATEDB, or make it yourself",
@@ -77,6 +86,17 @@ pub(super) async fn make_database(connections: &Connections, name: &str) -> Resu
         }
         connections.named(failure)
     })
+}
+
+/// What the server said about making something, with what the role needs where it is about the role.
+pub(super) fn why(trouble: &Trouble, role: Option<&Role>, login: &str) -> Failure {
+    match (trouble, role) {
+        // The right to make anything at all is told from the right to make it for somebody by the name in it.
+        (Trouble::Server(error), Some(role)) if error.message.contains(&role.name) => {
+            role.failure(error, login)
+        }
+        _ => trouble.failure(),
+    }
 }
 
 /// What somebody else made at the same moment is there.

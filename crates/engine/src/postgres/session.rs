@@ -171,7 +171,7 @@ impl PostgresSession {
         offset: Option<usize>,
     ) -> Attempt {
         let kept = rolled_back(&mut connection).await;
-        let database = connection.database_oid.clone();
+        let (database, login) = (connection.database_oid.clone(), connection.login.clone());
         let ended = error.code == state::ENDED;
         let gone = matches!(error.code.as_str(), "42P01" | "3F000");
         let own_gone = gone && matches!(part, Part::Tail(_));
@@ -184,7 +184,10 @@ impl PostgresSession {
         } else {
             connection.close().await;
         }
-        let failure = error.failure();
+        let failure = match (part, self.guard.role()) {
+            (Part::Role, Ok(Some(role))) => role.failure(error, &login),
+            _ => error.failure(),
+        };
         let at_step = |failure| match step_of(part, steps) {
             Some(step) => at_step(failure, step),
             None => failure,
@@ -206,7 +209,7 @@ impl PostgresSession {
                 None => StepOutcome::Failed(failure),
             },
             (Part::Tail(_), _) => StepOutcome::Failed(at_step(tail_failure(failure))),
-            (Part::Setting, _) => StepOutcome::Failed(at_step(failure)),
+            (Part::Role | Part::Setting, _) => StepOutcome::Failed(at_step(failure)),
             (Part::Commit, _) => {
                 let mut failure = at_step(failure);
                 failure.message = format!("at COMMIT: {}", failure.message);

@@ -161,6 +161,15 @@ impl Driver for SqliteDriver {
         Ok(Box::new(session))
     }
 
+    async fn greet(&self) -> Result<String, EngineError> {
+        let directory = self.directory.display();
+        Ok(if self.directory.is_dir() {
+            format!("directory {directory}")
+        } else {
+            format!("directory {directory}, which is not there yet")
+        })
+    }
+
     async fn take_fence(
         &self,
         place: &Place,

@@ -134,6 +134,8 @@ fn config(name: &str, url: &str) -> HostConfig {
     HostConfig {
         name: HostName::new(name),
         url: Reference::new(url),
+        direct_url: None,
+        role: None,
         connections: 3,
         base_dir: PathBuf::from("/nowhere"),
     }

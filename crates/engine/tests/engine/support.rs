@@ -31,6 +31,7 @@ pub(crate) const LIMITS: Limits = Limits {
 pub(crate) struct Fleet {
     pub(crate) hosts: Hosts,
     pub(crate) host: HostName,
+    config: HostConfig,
     kind: Kind,
 }
 
@@ -81,17 +82,29 @@ impl Fleet {
         Self::over("sqlite://tenants", base, Kind::Sqlite { directory })
     }
 
+    /// The same fleet with its host configured otherwise.
+    pub(crate) fn with(mut self, change: impl Fn(&mut HostConfig)) -> Self {
+        let mut config = self.config.clone();
+        change(&mut config);
+        self.hosts = Hosts::new(vec![config.clone()]).unwrap();
+        self.config = config;
+        self
+    }
+
     fn over(url: &str, base_dir: PathBuf, kind: Kind) -> Self {
         let host = HostName::new("h1");
         let config = HostConfig {
             name: host.clone(),
             url: Reference::new(url.replace('$', "$$")),
+            direct_url: None,
+            role: None,
             connections: 4,
             base_dir,
         };
         Self {
-            hosts: Hosts::new(vec![config]).unwrap(),
+            hosts: Hosts::new(vec![config.clone()]).unwrap(),
             host,
+            config,
             kind,
         }
     }

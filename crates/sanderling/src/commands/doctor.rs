@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use anyhow::bail;
+use sanderling_coordinator::Fleet;
 use sanderling_core::{HostName, Standing};
 use sanderling_engine::EngineError;
 use serde::Serialize;
@@ -113,13 +114,32 @@ async fn hosts(wiring: &Wiring) -> Vec<Check> {
             .zip(&standings)
             .filter(|(tenant, _)| tenant.place.host == host.name)
             .map(|(_, s)| s);
-        checks.push(host_check(&host.name, of_host, fleet.create_missing));
+        let greeted = greet(&fleet, &host.name).await;
+        checks.push(host_check(
+            &host.name,
+            greeted,
+            of_host,
+            fleet.create_missing,
+        ));
     }
     checks
 }
 
+/// What answers there. A host whose URL names a database that is not there may still have all of its tenants.
+async fn greet(fleet: &Fleet, host: &HostName) -> Result<String, String> {
+    let greeted = match fleet.hosts.driver(host) {
+        Ok(driver) => driver.greet().await,
+        Err(error) => Err(error),
+    };
+    match greeted {
+        Err(EngineError(failure)) if failure.cause.code == "missing" => Ok(failure.message),
+        greeted => greeted.map_err(|EngineError(failure)| render::failure(&failure)),
+    }
+}
+
 fn host_check<'a>(
     host: &HostName,
+    greeted: Result<String, String>,
     standings: impl Iterator<Item = &'a Standing>,
     create_missing: bool,
 ) -> Check {
@@ -132,10 +152,11 @@ fn host_check<'a>(
         }
     }
     let found = format!(
-        "{} readable, {missing} not there yet",
+        "{}; {} readable, {missing} not there yet",
+        greeted.as_deref().unwrap_or("no answer"),
         render::tenants(present)
     );
-    let result = match problem {
+    let result = match greeted.err().or(problem) {
         Some(problem) => Err(problem),
         None if missing > 0 && !create_missing => Err(format!(
             "{found}; create them, or set create_missing = true"

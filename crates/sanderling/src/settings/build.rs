@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use sanderling_core::HostName;
+use sanderling_engine::RoleTemplate;
 
 use super::error::SettingsError;
 use super::model::{ClaimsSettings, ControlSettings, HostSettings, Settings};
@@ -171,10 +172,33 @@ fn host(reader: &mut Reader<'_>, name: &str, base: &Path) -> HostSettings {
     let url = url::read(reader, &below(&at, "url"), None, schemes, base);
     let is_sqlite = url.scheme().as_deref() == Some("sqlite");
     let connections = reader.count(&below(&at, "connections"), 1);
+    let direct = below(&at, "direct_url");
+    let direct_url = reader
+        .has(&direct)
+        .then(|| url::read(reader, &direct, None, &schemes[..2], base));
+    let role = role(reader, &below(&at, "role"));
+    for (key, given) in [
+        ("direct_url", direct_url.is_some()),
+        ("role", role.is_some()),
+    ] {
+        if is_sqlite && given {
+            let why = "is for PostgreSQL; this host is a directory of SQLite files";
+            reader.problem(&below(&at, key), why);
+        }
+    }
     HostSettings {
         name: HostName::new(name),
         url,
+        direct_url,
+        role,
         connections: connections.unwrap_or(if is_sqlite { 2 } else { 8 }),
         is_sqlite,
     }
+}
+
+fn role(reader: &mut Reader<'_>, at: &[String]) -> Option<RoleTemplate> {
+    let text = reader.text(at)?;
+    RoleTemplate::parse(&text)
+        .map_err(|wrong| reader.problem(at, format!("{text:?} {wrong}")))
+        .ok()
 }

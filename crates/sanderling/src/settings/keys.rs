@@ -39,8 +39,9 @@ pub(super) static ROOT: Node = Table(&[
         "hosts",
         Each(&Table(&[
             ("url", Leaf),
+            ("direct_url", Leaf),
             ("connections", Leaf),
-            ("role", Later),
+            ("role", Leaf),
         ])),
     ),
     (

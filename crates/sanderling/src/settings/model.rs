@@ -7,6 +7,7 @@ use std::time::Duration;
 use sanderling_core::policy::{Atomic, Backoff};
 use sanderling_core::waves::{HaltSpec, WaveSpec, default_waves};
 use sanderling_core::{ErrorClass, HostName};
+use sanderling_engine::RoleTemplate;
 use sanderling_registry::HostKind;
 
 use super::url::ConfiguredUrl;
@@ -63,6 +64,10 @@ pub(crate) struct HostSettings {
     pub(crate) name: HostName,
     /// `postgres://…`, or `sqlite://<directory>`
     pub(crate) url: ConfiguredUrl,
+    /// Where to connect instead, when `url` leads through a pooler; PostgreSQL only.
+    pub(crate) direct_url: Option<ConfiguredUrl>,
+    /// The role that migrations run as; PostgreSQL only.
+    pub(crate) role: Option<RoleTemplate>,
     /// Connections that all workers together may hold.
     pub(crate) connections: u32,
     /// Whether it is a directory of SQLite files.
@@ -112,7 +117,11 @@ impl Settings {
                 HostKind::Directory
             } else {
                 HostKind::Server {
-                    database: host.url.written_database(),
+                    database: host
+                        .direct_url
+                        .as_ref()
+                        .unwrap_or(&host.url)
+                        .written_database(),
                 }
             }
         };

@@ -190,7 +190,6 @@ fn unknown_keys_name_the_nearest_and_the_line() {
 #[test]
 fn what_comes_later_is_refused_as_such() {
     for text in [
-        "role = 'x'\n",
         "[[rollout.waves]]\nrest = true\nbake = '1m'\n",
         "[[rollout.waves]]\nrest = true\ncoverage = ['engine']\n",
         "[[rollout.waves]]\nrest = true\ntenants = 'id=a'\n",
@@ -416,4 +415,41 @@ fn the_sample_fleet_s_file_is_good() {
     assert_eq!(settings.halt_spec().max_failure_percent, Some(2.0));
     sanderling_core::waves::validate(&settings.wave_specs()).unwrap();
     sanderling_core::waves::validate(&more("").wave_specs()).unwrap();
+}
+
+#[test]
+fn a_host_may_have_a_direct_url_and_a_role() {
+    let text = format!(
+        "{LEAST}[hosts.pg]\nurl = 'postgres://u@pooler:6432/alias'\ndirect_url = 'postgres://u:${{PW}}@db:5432/app'\nrole = '{{{{schema}}}}_owner'\n"
+    );
+    let settings = load(&text, &[]).unwrap();
+    let host = settings
+        .hosts
+        .iter()
+        .find(|h| h.name.as_str() == "pg")
+        .unwrap();
+    assert!(host.direct_url.is_some() && host.role.is_some());
+    let kind = &settings.host_kinds()[&host.name];
+    let database = Some("app".to_owned());
+    assert_eq!(*kind, sanderling_registry::HostKind::Server { database });
+    for (lines, expected) in [
+        (
+            "url = 'postgres://u@h/d'\nrole = '{{tenant}}'\n",
+            "s.toml:8: hosts.x.role: \"{{tenant}}\" has the unknown placeholder {{tenant}}; {{schema}} and {{database}} are known",
+        ),
+        (
+            "url = 'postgres://u@h/d'\nrole = ''\n",
+            "s.toml:8: hosts.x.role: \"\" names no role; leave it out to migrate as the login role itself",
+        ),
+        (
+            "url = 'sqlite://d'\nrole = 'r'\n",
+            "s.toml:8: hosts.x.role: is for PostgreSQL; this host is a directory of SQLite files",
+        ),
+        (
+            "url = 'postgres://u@h/d'\ndirect_url = 'sqlite://d'\n",
+            "s.toml:8: hosts.x.direct_url: sqlite:// is not supported here; one of postgres://, postgresql:// is needed",
+        ),
+    ] {
+        assert_eq!(problem(&format!("[hosts.x]\n{lines}")), expected);
+    }
 }

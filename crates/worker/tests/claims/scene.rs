@@ -118,6 +118,8 @@ impl Scene {
         let host = HostConfig {
             name: HostName::new("pg"),
             url: Reference::new(url.clone()),
+            direct_url: None,
+            role: None,
             connections: 8,
             base_dir: Path::new("/").to_owned(),
         };
