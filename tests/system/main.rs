@@ -16,7 +16,7 @@ mod faults;
 mod fleet;
 mod halt;
 mod history;
-mod leftovers;
 mod hosts;
+mod leftovers;
 mod locks;
 mod verify;
