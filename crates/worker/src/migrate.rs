@@ -248,12 +248,17 @@ impl<'a> Job<'a> {
         self.ended(outcome, Some(failure))
     }
 
-    /// For failures before any session: said as they are where nothing can be on its way, else after the fence.
+    /// For failures before any session: said as they are where nothing can be on its way, else after the fence, and
+    /// then only of a tenant that the claims before this one have not finished.
     async fn failed_or_retry(&mut self, failure: Failure) -> Stop {
-        if !self.settled
-            && let Err(stop) = self.settle().await
-        {
-            return stop;
+        if !self.settled {
+            match self.settle().await {
+                Ok(rows) => self.note_ledger(&rows),
+                Err(stop) => return stop,
+            }
+            if self.is_done() {
+                return Stop::end(self.ended(self.outcome_when_done(), None));
+            }
         }
         Stop::end(self.end_of(failure))
     }
@@ -301,10 +306,12 @@ impl<'a> Job<'a> {
     async fn may_begin(&mut self) -> Result<(), Stop> {
         loop {
             if self.context.drain.is_cancelled() {
-                if !self.settled {
-                    self.settle().await?;
+                if self.settled {
+                    return Err(Stop::end(self.released()));
                 }
-                return Err(Stop::end(self.released()));
+                // What a dead worker has done meanwhile is ours to say: nobody may read this ledger again.
+                let rows = self.settle().await?;
+                return Err(Stop::end(self.resolved(&rows)));
             }
             match self.context.store.may_continue(&self.held).await {
                 Ok(RenewedClaim::Live) => {
@@ -346,7 +353,7 @@ impl<'a> Job<'a> {
                 .iter()
                 .find(|row| row.version == *step.version && row.state == RowState::Applied)
             {
-                Some(row) if row.checksum == *step.checksum => self.note_found(row),
+                Some(row) if row.checksum == *step.checksum => {}
                 Some(row) => {
                     return Err(Stop::end(
                         self.ended(Outcome::Failed, Some(edited(step, row))),
@@ -355,7 +362,22 @@ impl<'a> Job<'a> {
                 None => {}
             }
         }
+        self.note_ledger(rows);
         Ok(())
+    }
+
+    /// Takes over every version of the plan that the ledger has: an older claim may have come further than this one.
+    fn note_ledger(&mut self, rows: &[LedgerRow]) {
+        for row in rows.iter().filter(|row| row.state == RowState::Applied) {
+            if self.grant.versions.contains(&row.version) && !self.applied.contains(&row.version) {
+                self.note_found(row);
+            }
+        }
+    }
+
+    /// Whether nothing is left to do.
+    fn is_done(&self) -> bool {
+        self.grant.versions.iter().all(|v| self.applied.contains(v))
     }
 
     fn outcome_when_done(&self) -> Outcome {
@@ -368,12 +390,8 @@ impl<'a> Job<'a> {
 
     /// What a resolving claim reports: it never applies, it only says what is in the ledger.
     fn resolved(&mut self, rows: &[LedgerRow]) -> TargetResult {
-        for row in rows.iter().filter(|row| row.state == RowState::Applied) {
-            if self.grant.versions.contains(&row.version) && !self.applied.contains(&row.version) {
-                self.note_found(row);
-            }
-        }
-        if self.grant.versions.iter().all(|v| self.applied.contains(v)) {
+        self.note_ledger(rows);
+        if self.is_done() {
             return self.ended(self.outcome_when_done(), None);
         }
         self.stopped()

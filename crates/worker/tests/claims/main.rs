@@ -7,10 +7,11 @@
 
 mod scene;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use sanderling_core::{Outcome, RolloutState};
-use sanderling_engine::{FenceRefusal, StepOutcome};
+use sanderling_engine::{FenceRefusal, Step, StepOutcome};
 use sanderling_store::{Command, TargetResult};
 use sanderling_testkit::until_async;
 
@@ -127,6 +128,74 @@ async fn a_tenant_that_loses_its_workers_fails() {
     assert_eq!(target.failure.unwrap().cause.code, "worker_lost");
     assert_eq!(scene.rows("SELECT count(*) FROM t0.probe").await, "0");
     worker.end().await;
+}
+
+/// The first of the lost workers had done it: nobody is given up without a look at what is there.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tenant_that_lost_its_workers_after_the_change_has_succeeded() {
+    let scene = Scene::new(1, "INSERT INTO probe (version) VALUES (1);").await;
+    let first = scene.claim(0, TINY).await;
+    let mut session = scene.open(&first).await;
+    let applied = session.step(&scene.real_step()).await;
+    assert!(matches!(applied, StepOutcome::Applied(_)), "{applied:?}");
+    session.close().await;
+    for _ in 0..4 {
+        scene.claim(0, TINY).await;
+    }
+    let worker = scene.work();
+    let target = until_async(DEADLINE, "an end", async || {
+        let target = scene.target(0).await;
+        (target.outcome != Outcome::Pending).then_some(target)
+    })
+    .await;
+    assert_eq!(
+        (target.outcome, target.applied.len()),
+        (Outcome::Succeeded, 1),
+        "{target:?}"
+    );
+    assert_eq!(scene.rows("SELECT count(*) FROM t0.probe").await, "1");
+    worker.end().await;
+}
+
+/// A worker drains while the dead one's change is still running. It waits for it at the fence; what it then gives
+/// back, it gives back with what it saw (or not at all, where it was told to end before it could reach the tenant).
+#[tokio::test(flavor = "multi_thread")]
+async fn a_drained_takeover_says_what_it_saw() {
+    let scene = Arc::new(Scene::new(1, "INSERT INTO probe (version) VALUES (1);").await);
+    let lock = scene.hold_the_table(0);
+    let dead = scene.claim(0, TINY).await;
+    let running = tokio::spawn({
+        let (scene, dead) = (scene.clone(), dead.clone());
+        async move {
+            let mut session = scene.open(&dead).await;
+            let step = Step {
+                lock_timeout_ms: Some(60_000),
+                ..scene.real_step()
+            };
+            session.step(&step).await
+        }
+    });
+    until_async(DEADLINE, "the change to wait for the table", async || {
+        let waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted AND database =
+            (SELECT oid FROM pg_database WHERE datname = current_database())";
+        (scene.rows(waiting).await == "1").then_some(())
+    })
+    .await;
+    let worker = scene.work();
+    until_async(DEADLINE, "a takeover", async || {
+        (scene.target(0).await.epoch > dead.epoch).then_some(())
+    })
+    .await;
+    let ended = tokio::spawn(worker.end());
+    tokio::task::spawn_blocking(|| lock.let_go()).await.unwrap();
+    let applied = running.await.unwrap();
+    assert!(matches!(applied, StepOutcome::Applied(_)), "{applied:?}");
+    ended.await.unwrap();
+    let target = scene.target(0).await;
+    assert!(
+        target.owner.is_some() || target.outcome == Outcome::Succeeded,
+        "{target:?}"
+    );
 }
 
 /// A claim that is resolved after a cancel says what its dead worker did.

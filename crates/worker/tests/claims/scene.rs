@@ -295,11 +295,19 @@ impl Scene {
             self.store.id()
         );
         Postgres::shared().sql(&self.url, &fence);
+        self.hold(&format!(
+            "SELECT 'held' FROM sanderling.fence WHERE place = 't{n}' FOR UPDATE"
+        ))
+    }
+
+    /// A stranger's session that holds the table of a tenant until it is let go.
+    pub(crate) fn hold_the_table(&self, n: usize) -> Holder {
+        self.hold(&format!("LOCK TABLE t{n}.probe; SELECT 'held'"))
+    }
+
+    fn hold(&self, sql: &str) -> Holder {
         let mut command = Process::command("psql");
-        let hold = format!(
-            "BEGIN; SELECT 'held' FROM sanderling.fence WHERE place = 't{n}' FOR UPDATE; SELECT pg_sleep(600)"
-        );
-        for sql in hold.split("; ") {
+        for sql in format!("BEGIN; {sql}; SELECT pg_sleep(600)").split("; ") {
             command.arg("-c").arg(sql);
         }
         let name = unique("holder");
