@@ -40,6 +40,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("croner", &["sanderling-core"]),
     ("jiff", &["sanderling-core", "sanderling"]),
     ("squawk*", &["sanderling-sql"]),
+    ("stateright", &["sanderling-simulator"]),
     ("csv", &["sanderling-registry"]),
     ("fail", &["sanderling-failpoints"]),
     ("serde-saphyr", &["sanderling-registry"]),

@@ -21,7 +21,16 @@ impl Run<'_> {
                 let failure = Failure::new(class, "simulated", "as the conditions say");
                 match self.again(index, class) {
                     Some(after) => self.give_back(index, Some((class, after))),
-                    None => self.end(index, Outcome::Failed, Some(failure)),
+                    // Nothing is deferred where no sweep comes any more.
+                    None if class == ErrorClass::LockTimeout
+                        && self.rollout.state == RolloutState::Cancelled =>
+                    {
+                        self.stop(index)
+                    }
+                    None => {
+                        let outcome = self.given_up(index, class);
+                        self.end(index, outcome, Some(failure))
+                    }
                 }
             }
             Fate::Dies(commits) => {
@@ -34,6 +43,15 @@ impl Run<'_> {
                 self.queue.put(lease, Next::LeaseEnds(index, epoch));
                 Ok(())
             }
+        }
+    }
+
+    /// Where only locks stood in the way there is a sweep to come, unless this is it.
+    fn given_up(&self, index: usize, class: ErrorClass) -> Outcome {
+        let wave = self.targets[index].wave;
+        match class {
+            ErrorClass::LockTimeout if self.rollout.may_defer(wave) => Outcome::Deferred,
+            _ => Outcome::Failed,
         }
     }
 

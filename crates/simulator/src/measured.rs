@@ -17,6 +17,8 @@ pub struct Measured {
     pub takeovers: u64,
     /// Turns at which nobody led.
     pub leaders: u64,
+    /// Sweeps of what was deferred.
+    pub sweeps: u64,
     /// Halts.
     pub halts: u64,
     /// The most targets in flight at once.

@@ -38,7 +38,12 @@ impl Run<'_> {
                 self.targets
                     .iter_mut()
                     .for_each(|target| target.broken = false);
-                self.put_back(|outcome| matches!(outcome, Outcome::Partial | Outcome::Failed))?;
+                self.put_back(|outcome| {
+                    matches!(
+                        outcome,
+                        Outcome::Partial | Outcome::Failed | Outcome::Deferred
+                    )
+                })?;
                 self.queue.put(0, Next::Lead);
             }
             Person::Retries(_) => self.cancel()?,
@@ -53,9 +58,9 @@ impl Run<'_> {
             if !wanted(target.outcome) {
                 continue;
             }
-            let cause = target
-                .failure
-                .take()
+            let failure = target.failure.take();
+            let cause = failure
+                .filter(|_| target.outcome.counts_to_halt())
                 .map(|failure| failure.cause.to_string());
             *groups
                 .entry((target.wave, target.outcome, cause))
@@ -82,14 +87,14 @@ impl Run<'_> {
 
     fn cancel(&mut self) -> Result<(), FoldError> {
         let (mut cancelled, mut partial) = (BTreeMap::new(), BTreeMap::new());
-        for target in self.targets.iter_mut().filter(|target| target.waits()) {
+        for target in self.targets.iter_mut().filter(|target| target.is_left()) {
             let (counts, outcome) = if target.applied == 0 {
                 (&mut cancelled, Outcome::Cancelled)
             } else {
                 (&mut partial, Outcome::Partial)
             };
             *counts.entry(target.wave).or_insert(0) += 1;
-            target.outcome = outcome;
+            (target.outcome, target.failure) = (outcome, None);
         }
         self.waiting.iter_mut().for_each(BTreeMap::clear);
         self.record(EventKind::Cancelled {

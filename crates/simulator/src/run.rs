@@ -152,6 +152,7 @@ impl<'a> Run<'a> {
             Some(Action::OpenWave(wave)) => {
                 self.record(EventKind::WaveOpened { wave: *wave })?;
             }
+            Some(Action::Sweep(wave)) => self.sweep(*wave)?,
             Some(Action::Finish(state)) => {
                 self.record(EventKind::Finished { state: *state })?;
             }
@@ -161,6 +162,26 @@ impl<'a> Run<'a> {
         if self.rollout.state == RolloutState::Running {
             self.queue.put(self.conditions.poll_ms.max(1), Next::Lead);
         }
+        Ok(())
+    }
+
+    /// Deferred targets are pending again, with the whole budget for locks and what is left of any other.
+    fn sweep(&mut self, wave: usize) -> Result<(), FoldError> {
+        let mut swept = 0;
+        for (index, target) in self.targets.iter_mut().enumerate() {
+            if target.wave != wave || target.outcome != Outcome::Deferred {
+                continue;
+            }
+            (target.outcome, target.failure) = (Outcome::Pending, None);
+            target.attempts.remove(&ErrorClass::LockTimeout);
+            self.queue.put(0, Next::Due(index));
+            swept += 1;
+        }
+        self.record(EventKind::Swept {
+            wave,
+            targets: swept,
+        })?;
+        self.measured.sweeps += 1;
         Ok(())
     }
 

@@ -37,6 +37,11 @@ impl Target {
         !self.held && self.outcome == Outcome::Pending
     }
 
+    /// Whether nobody has it in hand and it has not ended.
+    pub(crate) fn is_left(&self) -> bool {
+        !self.held && matches!(self.outcome, Outcome::Pending | Outcome::Deferred)
+    }
+
     /// The next version takes effect in the tenant.
     pub(crate) fn commit(&mut self) {
         self.effects[self.ledger] += 1;

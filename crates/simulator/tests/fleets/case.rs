@@ -97,6 +97,7 @@ pub(crate) fn plan(shape: &Shape, waves: &str, limits: Limits, concurrency: u32)
         atomic: Atomic::Version,
         lock_timeout_ms: 1_000,
         statement_timeout_ms: 0,
+        host_patience_ms: 0,
         create_missing: false,
         limits,
         retry: retry::defaults(),

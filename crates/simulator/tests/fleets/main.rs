@@ -3,6 +3,12 @@
 //! A case is a seed: fleet, policy, conditions and chance all come from it. A failure prints it, with the command that
 //! runs that one case again.
 
+#![expect(
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "a case that fails says its seed"
+)]
+
 mod case;
 mod holds;
 

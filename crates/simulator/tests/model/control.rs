@@ -170,7 +170,7 @@ impl Control {
 
     /// `Store::report`, the halt included. False where it came too late and changed nothing.
     pub(crate) fn report(&mut self, report: &Report, setup: &Setup) -> bool {
-        let state = self.rollout().state;
+        let rollout = self.rollout.0.clone();
         let target = &mut self.targets[report.tenant];
         let compared = !setup.lacks(Flaw::ReportWithoutCompare);
         let Some(claim) = target
@@ -186,7 +186,7 @@ impl Control {
         target.applied = report.applied;
         let (tenant, wave) = (tenant_id(report.tenant), target.wave);
         let epoch = epoch(claim.number);
-        let kind = match as_it_stands(state, report) {
+        let kind = match as_it_stands(&rollout, wave, report) {
             Ending::Ended(outcome, class) => {
                 (target.outcome, target.class) = (outcome, class);
                 EventKind::Ended {
@@ -244,6 +244,7 @@ impl Control {
         let kind = match action {
             Decided::Act(Action::OpenWave(wave)) => EventKind::WaveOpened { wave: *wave },
             Decided::Act(Action::Finish(state)) => EventKind::Finished { state: *state },
+            Decided::Act(Action::Sweep(wave)) => self.sweep_of(*wave),
             Decided::Halt => EventKind::Halted { halt: a_halt() },
         };
         let opens = match &kind {
@@ -253,11 +254,41 @@ impl Control {
         let early = self
             .targets
             .iter()
-            .any(|target| target.wave < opens && target.outcome == Outcome::Pending);
-        if self.record(kind).is_ok() {
+            .any(|target| target.wave < opens && target.is_left());
+        if self.record(kind.clone()).is_ok() {
+            if let EventKind::Swept { wave, .. } = kind {
+                self.sweep(wave);
+            }
             seen.stale_leader |= !leads;
             seen.early_wave |= early;
         }
+    }
+}
+
+impl Control {
+    fn deferred(&mut self, wave: usize) -> impl Iterator<Item = &mut Target> {
+        let deferred = move |t: &&mut Target| t.wave == wave && t.outcome == Outcome::Deferred;
+        self.targets.iter_mut().filter(deferred)
+    }
+
+    fn sweep_of(&mut self, wave: usize) -> EventKind {
+        let targets = self.deferred(wave).count() as u64;
+        EventKind::Swept { wave, targets }
+    }
+
+    /// Deferred targets are pending again, with the whole budget for locks and what is left of any other.
+    fn sweep(&mut self, wave: usize) {
+        for target in self.deferred(wave) {
+            (target.outcome, target.class) = (Outcome::Pending, None);
+            target.attempts.remove(&ErrorClass::LockTimeout);
+        }
+    }
+}
+
+impl Target {
+    /// Whether it has not ended.
+    pub(crate) fn is_left(&self) -> bool {
+        matches!(self.outcome, Outcome::Pending | Outcome::Deferred)
     }
 }
 
@@ -273,8 +304,14 @@ fn proves(claim: Claim, ending: Ending) -> bool {
 }
 
 /// As the store's: what a report means in the state that the rollout has now.
-fn as_it_stands(state: RolloutState, report: &Report) -> Ending {
-    match (state, report.ending) {
+fn as_it_stands(rollout: &Rollout, wave: usize, report: &Report) -> Ending {
+    match (rollout.state, report.ending) {
+        (state, Ending::Ended(Outcome::Deferred, class)) if !rollout.may_defer(wave) => match state
+        {
+            RolloutState::Cancelled if report.applied != 0 => Ending::Ended(Outcome::Partial, None),
+            RolloutState::Cancelled => Ending::Released(true),
+            _ => Ending::Ended(Outcome::Failed, class),
+        },
         (RolloutState::Running, Ending::Ended(Outcome::Partial, _)) => Ending::Released(true),
         (RolloutState::Cancelled, Ending::Retry(..) | Ending::Released(_))
             if report.applied != 0 =>

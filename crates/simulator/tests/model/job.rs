@@ -6,18 +6,14 @@ use sanderling_core::{ErrorClass, Outcome, retry};
 use crate::flaws::Flaw;
 use crate::setup::Setup;
 use crate::world::{
-    At, Claim, Ending, Job, Message, Report, Target, TenantNo, Then, Versions, World,
+    At, Claim, Control, Ending, Job, Message, Report, TenantNo, Then, Versions, World,
 };
 
 impl Job {
     /// A claim as granted.
-    pub(crate) fn new(
-        tenant: TenantNo,
-        claim: Claim,
-        target: &Target,
-        policy: &Policy,
-        setup: &Setup,
-    ) -> Self {
+    pub(crate) fn new(tenant: TenantNo, claim: Claim, control: &Control, setup: &Setup) -> Self {
+        let (rollout, target) = (control.rollout(), &control.targets[tenant]);
+        let policy = &rollout.policy;
         let late = claim.resolves;
         let mut job = Self {
             tenant,
@@ -25,6 +21,7 @@ impl Job {
             resolves: claim.resolves && !setup.lacks(Flaw::TakeoverAppliesAfterHalt),
             attempts: target.attempts.clone(),
             granted_late: late,
+            sweep: rollout.waves[target.wave].swept_at.is_some(),
             settled: !claim.takeover || setup.lacks(Flaw::TakeoverFlagDropped),
             spent: false,
             applied: target.applied,
@@ -81,30 +78,31 @@ impl Job {
         policy: &Policy,
         setup: &Setup,
     ) {
-        let again = self.again(class, policy);
-        let settles = if again {
-            !self.settled && !setup.lacks(Flaw::UnfencedTakeoverRetry)
-        } else {
+        let settles = if matches!(
+            self.end_of(class, policy),
+            Ending::Ended(Outcome::Failed, _)
+        ) {
             !setup.lacks(Flaw::NoFenceBeforeFailure)
+        } else {
+            !self.settled && !setup.lacks(Flaw::UnfencedTakeoverRetry)
         };
         self.at = if settles {
             At::Settle(Then::Fail(version, class), None)
         } else {
-            self.say(class, again)
+            At::Report(self.end_of(class, policy))
         };
     }
 
-    fn again(&self, class: ErrorClass, policy: &Policy) -> bool {
+    /// Another attempt while the budget lasts; then locks are left for the sweep, and all else has failed.
+    fn end_of(&self, class: ErrorClass, policy: &Policy) -> Ending {
         let attempts = self.attempts.get(&class).copied().unwrap_or(0);
-        retry::delay(&policy.retry, class, attempts, 0.5).is_some()
-    }
-
-    fn say(&self, class: ErrorClass, again: bool) -> At {
-        At::Report(if again {
+        if retry::delay(&policy.retry, class, attempts, 0.5).is_some() {
             Ending::Retry(class, self.settled)
+        } else if class == ErrorClass::LockTimeout && !self.sweep {
+            Ending::Ended(Outcome::Deferred, Some(class))
         } else {
             Ending::Ended(Outcome::Failed, Some(class))
-        })
+        }
     }
 
     /// The fence is committed and the ledger was read.
@@ -140,7 +138,7 @@ impl Job {
                 self.found |= strange & noted;
                 self.go_on(setup);
             }
-            Then::Fail(_, class) => self.at = self.say(class, self.again(class, policy)),
+            Then::Fail(_, class) => self.at = At::Report(self.end_of(class, policy)),
             Then::Lost(version) => self.failed(version, ErrorClass::Connection, policy, setup),
             Then::GiveUp => {
                 if !setup.lacks(Flaw::GivesUpUnread) {

@@ -8,6 +8,11 @@
 //! while its holder lives; workers die at any point; leaders change; a person retries, resumes or cancels; somebody
 //! changes a tenant by hand. Only how often is bounded (`Setup::faults`).
 
+#![expect(
+    clippy::print_stdout,
+    reason = "how many states were looked at is the result"
+)]
+
 mod canon;
 mod control;
 mod finish;
@@ -35,9 +40,18 @@ fn tenant() -> Setup {
         concurrency: 2,
         faults: 3,
         verbs: 1,
-        transient: true,
+        transient: false,
         strangers: false,
         flaws: Vec::new(),
+    }
+}
+
+/// Bodies that meet locks: tried again, then deferred, then swept.
+fn locks() -> Setup {
+    Setup {
+        faults: 2,
+        transient: true,
+        ..tenant()
     }
 }
 
@@ -45,7 +59,6 @@ fn tenant() -> Setup {
 fn versions() -> Setup {
     Setup {
         versions: 2,
-        transient: false,
         ..tenant()
     }
 }
@@ -63,7 +76,6 @@ fn halt() -> Setup {
 fn halt_between_versions() -> Setup {
     Setup {
         versions: 2,
-        transient: false,
         ..halt()
     }
 }
@@ -72,7 +84,6 @@ fn halt_between_versions() -> Setup {
 fn narrow() -> Setup {
     Setup {
         concurrency: 1,
-        transient: false,
         faults: 2,
         ..halt()
     }
@@ -87,6 +98,16 @@ fn waves() -> Setup {
     }
 }
 
+/// Two waves, and locks in the way.
+fn sweeps() -> Setup {
+    Setup {
+        faults: 1,
+        verbs: 0,
+        transient: true,
+        ..waves()
+    }
+}
+
 /// A wave of two before a wave of one, and nobody who retries.
 fn fleet() -> Setup {
     Setup {
@@ -94,7 +115,6 @@ fn fleet() -> Setup {
         tolerated: Some(1),
         faults: 2,
         verbs: 0,
-        transient: false,
         ..tenant()
     }
 }
@@ -153,11 +173,13 @@ macro_rules! every_state {
 
 every_state! {
     one_tenant: tenant();
+    locks_in_the_way: locks();
     between_two_versions: versions();
     a_halt: halt();
     a_halt_between_two_versions: halt_between_versions();
     one_at_a_time: narrow();
     two_waves: waves();
+    two_waves_swept: sweeps();
     three_tenants_in_two_waves: fleet();
     a_stranger: stranger();
 }
@@ -173,8 +195,8 @@ macro_rules! without {
 
 without! {
     no_fence_before_a_failure: tenant(), [NoFenceBeforeFailure] => QUIET;
-    a_takeover_retried_without_a_fence: tenant(), [UnfencedTakeoverRetry] => QUIET;
-    takeover_not_told: tenant(), [TakeoverFlagDropped] => QUIET;
+    a_takeover_retried_without_a_fence: locks(), [UnfencedTakeoverRetry] => QUIET;
+    takeover_not_told: locks(), [TakeoverFlagDropped] => QUIET;
     the_old_number_after_a_lost_connection: tenant(), [EpochKeptOnReissue] => QUIET;
     a_fence_that_lets_older_numbers_pass: tenant(), [FenceAcceptsOlder] => QUIET;
     the_ledger_read_before_the_fence: tenant(), [LedgerReadBeforeFence] => EVIDENCE;
@@ -196,13 +218,9 @@ without! {
 /// Two of the locks are second ones: without either the other holds.
 #[test]
 fn what_is_locked_twice() {
-    let tenant = Setup {
-        faults: 2,
-        ..tenant()
-    };
     holds(
         "no re-read of the ledger, but WHERE",
-        tenant.with(&[Flaw::NoLedgerReread]),
+        tenant().with(&[Flaw::NoLedgerReread]),
     );
     holds(
         "no comparison of events seen, but fold",
@@ -214,11 +232,7 @@ fn what_is_locked_twice() {
 fn from_every_state_it_can_finish() {
     finish::from_everywhere(Setup {
         faults: 1,
-        ..tenant()
+        ..locks()
     });
-    finish::from_everywhere(Setup {
-        faults: 1,
-        verbs: 0,
-        ..waves()
-    });
+    finish::from_everywhere(Setup { ..sweeps() });
 }

@@ -183,9 +183,7 @@ impl World {
 
     fn grant(&mut self, tenant: TenantNo, setup: &Setup) {
         let claim = self.control.start(tenant, &mut self.seen);
-        let rollout = self.control.rollout.0.clone();
-        let target = &self.control.targets[tenant];
-        let job = Job::new(tenant, claim, target, &rollout.policy, setup);
+        let job = Job::new(tenant, claim, &self.control, setup);
         self.jobs.push(job);
     }
 

@@ -77,7 +77,7 @@ fn evidence(setup: &Setup, world: &World) -> bool {
             let told = match target.outcome {
                 Outcome::Succeeded => there == all && target.applied != 0,
                 Outcome::UpToDate => there == all && target.applied == 0,
-                Outcome::Failed => setup.strangers || there != all,
+                Outcome::Failed | Outcome::Deferred => setup.strangers || there != all,
                 Outcome::Partial => target.applied != 0 && (setup.strangers || there != all),
                 Outcome::Cancelled => place.ledger == 0,
                 _ => true,

@@ -68,6 +68,7 @@ impl Setup {
             atomic: Atomic::Version,
             lock_timeout_ms: 1,
             statement_timeout_ms: 0,
+            host_patience_ms: 0,
             create_missing: false,
             limits: Limits::default(),
             retry: BTreeMap::from([

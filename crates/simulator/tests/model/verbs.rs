@@ -81,7 +81,7 @@ impl Control {
     fn cancel(&mut self, actor: String) {
         let (mut cancelled, mut partial) = (BTreeMap::new(), BTreeMap::new());
         for target in &mut self.targets {
-            if target.outcome != Outcome::Pending || target.claim.is_some() {
+            if !target.is_left() || target.claim.is_some() {
                 continue;
             }
             let (counts, outcome) = if target.applied == 0 {
@@ -90,7 +90,7 @@ impl Control {
                 (&mut partial, Outcome::Partial)
             };
             *counts.entry(target.wave).or_insert(0) += 1;
-            target.outcome = outcome;
+            (target.outcome, target.class) = (outcome, None);
         }
         self.record(EventKind::Cancelled {
             actor,
@@ -104,7 +104,7 @@ impl Control {
 
 impl Target {
     fn is_retried(&self, failed_too: bool) -> bool {
-        self.claim.is_none()
-            && (self.outcome == Outcome::Partial || failed_too && self.outcome == Outcome::Failed)
+        let failed = matches!(self.outcome, Outcome::Failed | Outcome::Deferred);
+        self.claim.is_none() && (self.outcome == Outcome::Partial || failed_too && failed)
     }
 }

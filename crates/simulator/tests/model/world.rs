@@ -104,6 +104,7 @@ impl Hash for Decided {
             Self::Halt => 0.hash(state),
             Self::Act(Action::OpenWave(wave)) => (1, wave).hash(state),
             Self::Act(Action::Finish(end)) => (2, end).hash(state),
+            Self::Act(Action::Sweep(wave)) => (3, wave).hash(state),
         }
     }
 }
@@ -146,6 +147,8 @@ pub(crate) struct Job {
     pub(crate) resolves: bool,
     pub(crate) attempts: BTreeMap<ErrorClass, u32>,
     pub(crate) granted_late: bool,
+    /// Whether it is the last try of its wave's sweep.
+    pub(crate) sweep: bool,
     /// Whether nothing of this claim or an older one can still be on its way.
     pub(crate) settled: bool,
     /// Whether the next connection needs a new number first.
@@ -234,6 +237,7 @@ impl Hash for Folded {
         (state, started_after_halt, halt.is_some(), ended_at).hash(hasher);
         for Wave {
             opened_at,
+            swept_at,
             counts,
             in_flight,
             tally,
@@ -247,6 +251,7 @@ impl Hash for Folded {
         {
             (
                 opened_at,
+                swept_at,
                 in_flight,
                 tally.failed,
                 tally.consecutive,
