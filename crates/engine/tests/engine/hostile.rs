@@ -372,6 +372,20 @@ async fn a_migration_that_drops_ledger_or_fence_is_told_so() {
     }
 }
 
+/// Somebody else applies the version while ours runs, knowing of no lock: our change is undone, theirs stays.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_that_came_meanwhile_undoes_the_change() {
+    let fleet = Fleet::postgres();
+    let place = fleet.create("t1").await;
+    applied(fleet.apply(&place, &claim(1), &first()).await);
+    let row = "INSERT INTO sanderling_migrations SELECT '2', name, checksum, state, step, steps, epoch, 'theirs', applied_at, duration_ms, applied_by FROM sanderling_migrations";
+    let mut migration = Migration::new("2", &["INSERT INTO t VALUES (2)", row]);
+    migration.has_ledger = true;
+    failed(fleet.apply(&place, &claim(1), &migration).await);
+    assert_eq!(fleet.count(&place, "SELECT count(*) FROM t").await, 1);
+    assert_eq!(fleet.ledger(&place).await.len(), 1);
+}
+
 /// A fence that is dropped under a running process is made again by the next session.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_fence_that_is_gone_is_made_again() {

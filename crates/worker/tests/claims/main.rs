@@ -42,6 +42,28 @@ async fn a_takeover_that_is_retried_leaves_nothing_behind_that_could_arrive() {
     assert_eq!(scene.rows("SELECT count(*) FROM t0.probe").await, "0");
 }
 
+/// The same where the successor fails for good: what it says of the tenant must stay true.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_takeover_that_fails_leaves_nothing_behind_that_could_arrive() {
+    let body = "DO $$ BEGIN RAISE EXCEPTION 'never' USING ERRCODE = '22012'; END $$;";
+    let scene = Scene::new(1, body).await;
+    let dead = scene.claim(0, TINY).await;
+    let worker = scene.work();
+    until_async(DEADLINE, "a failure", async || {
+        (scene.target(0).await.outcome == Outcome::Failed).then_some(())
+    })
+    .await;
+    worker.end().await;
+
+    let mut late = scene.open(&dead).await;
+    let arrived = late.step(&scene.harmless()).await;
+    assert!(
+        matches!(arrived, StepOutcome::Fenced(FenceRefusal::Ahead { .. })),
+        "{arrived:?}"
+    );
+    assert_eq!(scene.rows("SELECT count(*) FROM t0.probe").await, "0");
+}
+
 /// A successor waits for a tenant that is locked; the rollout halts meanwhile. When the lock goes, nothing begins.
 #[tokio::test(flavor = "multi_thread")]
 async fn no_body_begins_after_a_halt_however_long_the_tenant_was_busy() {
