@@ -5,6 +5,7 @@
     reason = "a test that cannot go on panics with what it saw"
 )]
 
+mod late;
 mod scene;
 
 use std::sync::Arc;

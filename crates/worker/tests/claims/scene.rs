@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use sanderling_claims::Claims;
 use sanderling_core::halt::Limits as HaltLimits;
 use sanderling_core::plan::{Path as VersionPath, Plan, PlannedTarget, PlannedWave};
 use sanderling_core::policy::{Atomic, Policy};
@@ -20,7 +21,7 @@ use sanderling_store::{
     Grant, Held, Report, Store, Submission, TargetFilter, TargetRecord, TargetRef, TargetResult,
     Wanted,
 };
-use sanderling_testkit::{Postgres, Process, scratch, unique, until};
+use sanderling_testkit::{Postgres, Process, Proxy, scratch, unique, until};
 use sanderling_worker::{Worker, WorkerOptions};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
@@ -33,6 +34,8 @@ pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
 pub(crate) struct Scene {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) id: RolloutId,
+    /// Between everybody here and the tenants' server.
+    pub(crate) proxy: Proxy,
     fleet: String,
     url: String,
     hosts: Arc<Hosts>,
@@ -115,9 +118,10 @@ impl Scene {
             .act(&leader, &id, 1, &Action::OpenWave(0))
             .await
             .unwrap();
+        let proxy = Proxy::postgres(&url);
         let host = HostConfig {
             name: HostName::new("pg"),
-            url: Reference::new(url.clone()),
+            url: Reference::new(proxy.url()),
             direct_url: None,
             role: None,
             connections: 8,
@@ -126,6 +130,7 @@ impl Scene {
         Self {
             store,
             id,
+            proxy,
             fleet,
             url,
             hosts: Arc::new(Hosts::new(vec![host]).unwrap()),
@@ -137,17 +142,26 @@ impl Scene {
         }
     }
 
+    /// Claims for workers that share them.
+    pub(crate) fn claims(&self) -> Arc<dyn Claims> {
+        sanderling_claims::connect("memory://", &self.fleet, LEASE).unwrap()
+    }
+
     /// Starts a real worker that alone serves the host.
     pub(crate) fn work(&self) -> AtWork {
+        self.work_with(self.claims())
+    }
+
+    /// Starts a real worker, one of several.
+    pub(crate) fn work_with(&self, claims: Arc<dyn Claims>) -> AtWork {
         let options = WorkerOptions {
-            id: WorkerId::new("successor"),
+            id: WorkerId::new(unique("successor")),
             fleet: self.fleet.clone(),
             slots: 1,
             poll: Duration::from_millis(50),
             lease: LEASE,
             ttl: LEASE,
         };
-        let claims = sanderling_claims::connect("memory://", &self.fleet, LEASE).unwrap();
         let drain = CancellationToken::new();
         let worker = Worker::new(options, self.store.clone(), claims, self.hosts.clone());
         AtWork {
