@@ -121,16 +121,21 @@ fn kill_a_busy_worker(fleet: &Fleet, processes: &mut Vec<Process>, done: u64) {
 }
 
 fn kill_the_leader(fleet: &Fleet, processes: &mut Vec<Process>) {
-    let at = until(DEADLINE, "a leader among the processes", || {
+    let at = leading(fleet, processes);
+    let mut leader = processes.remove(at);
+    leader.signal(Signal::Kill);
+    leader.wait_with_deadline(DEADLINE);
+}
+
+/// Which of the processes leads.
+pub(crate) fn leading(fleet: &Fleet, processes: &[Process]) -> usize {
+    until(DEADLINE, "a leader among the processes", || {
         let leader = text(fleet, "SELECT holder FROM sanderling_control.leaders");
         processes
             .iter()
             .position(|p| is_named(&leader, p.pid()))
             .ok_or(leader)
-    });
-    let mut leader = processes.remove(at);
-    leader.signal(Signal::Kill);
-    leader.wait_with_deadline(DEADLINE);
+    })
 }
 
 fn owned_by(fleet: &Fleet, pid: u32) -> usize {
@@ -155,7 +160,8 @@ fn in_flight(fleet: &Fleet) -> u64 {
     )
 }
 
-fn number(fleet: &Fleet, sql: &str) -> u64 {
+/// A number from the control store, by plain SQL.
+pub(crate) fn number(fleet: &Fleet, sql: &str) -> u64 {
     text(fleet, sql).trim().parse().unwrap()
 }
 

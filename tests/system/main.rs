@@ -18,5 +18,6 @@ mod halt;
 mod history;
 mod hosts;
 mod leftovers;
+mod interleavings;
 mod locks;
 mod verify;
