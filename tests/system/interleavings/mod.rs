@@ -1,5 +1,6 @@
 //! The interleavings of docs/reference/interleavings.md that need whole programs.
 
+mod clocks;
 mod copies;
 mod failover;
 mod frozen;
