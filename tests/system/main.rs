@@ -17,7 +17,7 @@ mod fleet;
 mod halt;
 mod history;
 mod hosts;
-mod leftovers;
 mod interleavings;
+mod leftovers;
 mod locks;
 mod verify;

@@ -5,6 +5,7 @@
 
 mod floors;
 mod lexer;
+mod named;
 mod rooms;
 mod text;
 mod tree;
@@ -81,6 +82,13 @@ fn nothing_is_unfinished_ignored_or_silenced() {
 #[test]
 fn dynamic_sql_has_one_gate_per_crate() {
     none(text::gates(Tree::read().sources()));
+}
+
+#[test]
+fn every_test_that_the_page_of_interleavings_names_exists() {
+    let tree = Tree::read();
+    let page = tree.text("docs/reference/interleavings.md");
+    none(named::tests(page, |path| tree.get(path)));
 }
 
 /// A check of one file, over all Rust files.

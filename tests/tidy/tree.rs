@@ -20,11 +20,11 @@ pub(crate) struct Crate<'a> {
 }
 
 impl Tree {
-    /// All Rust, TOML and Markdown files at the root and below `crates` and `tests`.
+    /// All Rust, TOML and Markdown files at the root and below `crates`, `docs` and `tests`.
     pub(crate) fn read() -> Self {
         let root = root();
         let mut files = BTreeMap::new();
-        for directory in ["crates", "tests"] {
+        for directory in ["crates", "docs", "tests"] {
             walk(&root, &root.join(directory), &mut files);
         }
         // A check of an empty tree would find nothing to complain about.
@@ -74,7 +74,7 @@ impl Tree {
         })
     }
 
-    fn get(&self, path: &str) -> Option<&str> {
+    pub(crate) fn get(&self, path: &str) -> Option<&str> {
         self.0.get(path).map(String::as_str)
     }
 }

@@ -1,6 +1,7 @@
 //! Control stores and tenants that are restored from older copies, and a tenant that has two names.
 
 use std::fs;
+use std::path::Path;
 
 use sanderling_testkit::{Fault, Postgres, Proxy, until};
 
@@ -15,7 +16,7 @@ fn a_control_store_restored_from_an_older_copy_goes_beyond_the_fence() {
     let (store, copy) = (fleet.path("control.db"), fleet.path("copy.db"));
     fleet.probe_migrations(1);
     fleet.expect(0, &["up"]);
-    fs::copy(&store, &copy).unwrap();
+    keep(&store, &copy);
     for versions in 2..=4 {
         fleet.probe_migrations(versions);
         fleet.expect(0, &["up"]);
@@ -26,11 +27,7 @@ fn a_control_store_restored_from_an_older_copy_goes_beyond_the_fence() {
         said.trim().parse().unwrap()
     };
     let before = fence(0);
-    for end in ["-wal", "-shm"] {
-        // What belongs to the newer store would be replayed into the older one.
-        let _ = fs::remove_file(fleet.path(&format!("control.db{end}")));
-    }
-    fs::copy(&copy, &store).unwrap();
+    restore(&copy, &store);
 
     fleet.probe_migrations(5);
     let summary = fleet.json(0, &["up"]);
@@ -54,10 +51,10 @@ fn a_tenant_restored_from_an_older_copy_is_found_and_taken_along() {
     fleet.probe_migrations(1);
     fleet.expect(0, &["up"]);
     let (tenant, copy) = (fleet.path("data/file001.db"), fleet.path("copy.db"));
-    fs::copy(&tenant, &copy).unwrap();
+    keep(&tenant, &copy);
     fleet.probe_migrations(2);
     fleet.expect(0, &["up"]);
-    fs::copy(&copy, &tenant).unwrap();
+    restore(&copy, &tenant);
 
     let verdict = fleet.json(6, &["verify"]);
     assert_eq!(verdict["violations"][0]["tenant"], "file001", "{verdict}");
@@ -94,4 +91,20 @@ fn one_schema_under_two_names_is_changed_once() {
 
     assert_eq!(ended.code(), Some(0), "{}", ended.stderr);
     fleet.assert_exactly_once(1);
+}
+
+/// A copy of a SQLite file as a backup makes it, with what its log still holds.
+fn keep(file: &Path, copy: &Path) {
+    sqlite(file, &format!("VACUUM INTO '{}'", copy.display()));
+}
+
+/// Puts the copy in the file's place. The newer file's log would be replayed into it.
+fn restore(copy: &Path, file: &Path) {
+    for end in ["-wal", "-shm"] {
+        let mut log = file.as_os_str().to_owned();
+        log.push(end);
+        // It is there only if the last process left it.
+        let _ = fs::remove_file(log);
+    }
+    fs::copy(copy, file).unwrap();
 }

@@ -7,7 +7,7 @@ use crate::chaos::events;
 use crate::cluster::{drain, start_cluster};
 use crate::fleet::{DEADLINE, Fleet};
 
-const REFUSED: &str = "fence is ahead of this claim";
+const REFUSED: &str = "claim is no longer ours";
 
 fn fleet() -> Fleet {
     let fleet = Fleet::cluster(Postgres::shared(), Redis::shared())
@@ -34,12 +34,18 @@ fn a_worker_that_slept_through_its_lease_is_refused() {
 
     trap.release();
     frozen.signal(Signal::Cont);
-    until(DEADLINE, "the late message to be refused", || {
-        let said = frozen.stderr();
-        said.contains(REFUSED).then_some(()).ok_or(said)
-    });
-    fleet.assert_exactly_once(2);
+    until(
+        DEADLINE,
+        "the worker to learn that it was overtaken",
+        || {
+            let said = frozen.stderr();
+            (trap.is_delivered() && said.contains(REFUSED))
+                .then_some(())
+                .ok_or(said)
+        },
+    );
     drains(frozen);
+    fleet.assert_exactly_once(2);
     drain(&mut others);
 }
 
@@ -86,11 +92,17 @@ fn a_worker_that_cannot_renew_is_overtaken_and_refused() {
 
     trap.release();
     control.heal();
-    until(DEADLINE, "the late message to be refused", || {
-        let said = alone.stderr();
-        said.contains(REFUSED).then_some(()).ok_or(said)
-    });
-    fleet.assert_exactly_once(2);
+    until(
+        DEADLINE,
+        "the worker to learn that it was overtaken",
+        || {
+            let said = alone.stderr();
+            (trap.is_delivered() && said.contains(REFUSED))
+                .then_some(())
+                .ok_or(said)
+        },
+    );
     drains(alone);
+    fleet.assert_exactly_once(2);
     drain(&mut others);
 }
