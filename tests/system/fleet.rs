@@ -59,6 +59,12 @@ impl Fleet {
         self
     }
 
+    /// With its control store at this URL.
+    pub(crate) fn with_control(mut self, url: String) -> Self {
+        self.control = url;
+        self
+    }
+
     /// Adds tenants `t0000…` in schemas of those names.
     pub(crate) fn schemas(mut self, n: usize) -> Self {
         self.schemas = (0..n).map(|i| format!("t{i:04}")).collect();

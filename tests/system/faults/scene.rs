@@ -48,7 +48,6 @@ pub(crate) struct Scene {
     pub(crate) coordinators: Vec<Process>,
     pub(crate) workers: Vec<Process>,
     up: Option<Process>,
-    control_url: String,
     extra: Vec<(String, String)>,
     /// Servers that must outlive the processes.
     kept: Vec<Box<dyn Any>>,
@@ -84,14 +83,14 @@ impl Scene {
     fn staged(tenants: Option<Postgres>, control: Option<Postgres>) -> Self {
         let redis = Redis::private();
         let server = tenants.as_ref().unwrap_or_else(|| Postgres::shared());
+        let store = control.as_ref().unwrap_or_else(|| Postgres::shared());
         let fleet = Fleet::cluster(server, &redis)
+            .with_control(store.create_database())
             .schemas(SCHEMAS)
             .databases(DATABASES)
             .files(FILES)
             .rollout(WAVES)
             .written();
-        let store = control.as_ref().unwrap_or_else(|| Postgres::shared());
-        let control_url = store.create_database();
         server.sql(fleet.tenants_url(), SLOW);
         server.sql(
             fleet.tenants_url(),
@@ -106,7 +105,6 @@ impl Scene {
             coordinators: Vec::new(),
             workers: Vec::new(),
             up: None,
-            control_url,
             extra: Vec::new(),
             kept: Vec::new(),
             sampler: None,
@@ -169,7 +167,6 @@ impl Scene {
         let mut command = self.fleet.command(arguments);
         let budget = BUDGET.to_string();
         command
-            .env("SANDERLING_CONTROL__URL", &self.control_url)
             .env("SANDERLING_CONTROL__LEASE", "2s")
             .env("SANDERLING_CLAIMS__TTL", "2s")
             .env("SANDERLING_WORKER__SLOTS", "4")
@@ -184,11 +181,6 @@ impl Scene {
     /// Where failpoints note what they did.
     pub(crate) fn reached_path(&self) -> PathBuf {
         self.fleet.path("reached")
-    }
-
-    /// The control store's URL.
-    pub(crate) fn control_url(&self) -> &str {
-        &self.control_url
     }
 
     /// What the rollout has to end as.

@@ -5,7 +5,6 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 
 use sanderling_testkit::{Postgres, until};
-use serde_json::Value;
 
 use super::scene::Scene;
 use crate::fleet::{DEADLINE, Fleet};
@@ -14,7 +13,7 @@ impl Scene {
     /// Rows of the control store; empty while it is away or not made yet.
     pub(crate) fn store(&self, sql: &str) -> String {
         Postgres::shared()
-            .try_sql(self.control_url(), sql)
+            .try_sql(self.fleet.control_url(), sql)
             .unwrap_or_default()
     }
 
@@ -92,15 +91,6 @@ impl Scene {
     /// What failpoints have noted so far.
     pub(crate) fn reached(&self) -> String {
         std::fs::read_to_string(self.reached_path()).unwrap_or_default()
-    }
-
-    /// Every event of the rollout, in order.
-    pub(crate) fn history(&self) -> Vec<Value> {
-        let sql = "SELECT json_build_object('seq', seq, 'kind', kind::json) FROM sanderling_control.events ORDER BY seq";
-        self.store(sql)
-            .lines()
-            .map(|line| serde_json::from_str(line).unwrap())
-            .collect()
     }
 }
 
