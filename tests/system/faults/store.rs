@@ -18,7 +18,10 @@ fn store_restarted() {
         |nemesis, scene| {
             let ended = under_way(nemesis, scene);
             for _ in 0..2 {
-                let busy = scene.in_flight();
+                let busy = until(DEADLINE, "targets in flight, or the end", || {
+                    let busy = scene.in_flight();
+                    (busy > 0 || scene.events("finished") > 0).then_some(busy)
+                });
                 scene.control.as_ref().unwrap().restart();
                 if busy > 0 {
                     nemesis.struck(format!("killed with {busy} in flight, and restarted"));
