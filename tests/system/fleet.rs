@@ -273,8 +273,8 @@ impl Fleet {
         let sql = format!(
             "SELECT '{database} ' || version || ' ' || count(*) FROM probe GROUP BY version"
         );
-        let postgres = Postgres::shared();
-        parse_counts(&postgres.sql(&postgres.url_of(database), &sql))
+        let (server, _) = self.tenants_url().rsplit_once('/').unwrap();
+        parse_counts(&Postgres::shared().sql(&format!("{server}/{database}"), &sql))
     }
 
     /// The same for one SQLite file, through the `sqlite3` program.

@@ -20,4 +20,5 @@ mod hosts;
 mod interleavings;
 mod leftovers;
 mod locks;
+mod storm;
 mod verify;

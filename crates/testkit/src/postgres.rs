@@ -4,6 +4,7 @@ mod install;
 
 use std::env;
 use std::fs;
+use std::io::{Seek, Write};
 use std::net::TcpStream;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -15,6 +16,9 @@ use crate::home::Home;
 use crate::names::unique;
 use crate::server::{Kind, Server};
 use install::Install;
+
+/// Longer texts go to `psql` by a file.
+const LONGEST_ARGUMENT: usize = 100_000;
 
 /// Says where the run's shared server is.
 const SHARED: &str = "SANDERLING_TEST_POSTGRES";
@@ -131,12 +135,19 @@ impl Postgres {
     /// # Errors
     /// The text that `psql` wrote to stderr.
     pub fn try_sql(&self, url: &str, statements: &str) -> Result<String, String> {
-        let output = Command::new(install::psql())
-            .args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-d", url])
-            .args(["-c", statements])
-            .stdin(Stdio::null())
-            .output()
-            .map_err(|error| error.to_string())?;
+        let mut psql = Command::new(install::psql());
+        psql.args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-d", url]);
+        // Linux takes no argument of 128 KiB or more; a text from a file is as good for all but several statements.
+        let output = if statements.len() < LONGEST_ARGUMENT {
+            psql.args(["-c", statements]).stdin(Stdio::null()).output()
+        } else {
+            let mut text = tempfile::tempfile().map_err(|error| error.to_string())?;
+            text.write_all(statements.as_bytes())
+                .and_then(|()| text.rewind())
+                .map_err(|error| error.to_string())?;
+            psql.args(["-f", "-"]).stdin(text).output()
+        };
+        let output = output.map_err(|error| error.to_string())?;
         if output.status.success() {
             Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
         } else {
