@@ -20,5 +20,6 @@ mod hosts;
 mod interleavings;
 mod leftovers;
 mod locks;
+mod stepwise;
 mod storm;
 mod verify;

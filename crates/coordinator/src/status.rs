@@ -60,6 +60,11 @@ pub async fn status(
 }
 
 fn remark(standing: &Standing, assessment: &Assessment) -> Option<String> {
+    if let (Some(version), Assessment::Pending { .. }) = (standing.half_way(), assessment) {
+        return Some(format!(
+            "version {version} (transaction=off) is under way, or stopped half way; the next rollout goes on where it stands"
+        ));
+    }
     match (standing, assessment) {
         (_, Assessment::UpToDate | Assessment::Pending { .. } | Assessment::OutOfOrder { .. }) => {
             None

@@ -61,7 +61,8 @@ pub enum Assessment {
         /// The newest version in effect.
         newest: Version,
     },
-    /// A stepwise migration stopped half way.
+    /// A stepwise migration stopped half way, and does not go on with this bundle and target: another text began it,
+    /// or it leads elsewhere.
     Dirty {
         /// Its version.
         version: Version,
@@ -127,16 +128,21 @@ pub fn assess(
             "missing",
             "its schema, database or file is not there; create it, or set create_missing = true in [fleet]",
         )),
-        Standing::Missing => pending(bundle, target, &BTreeMap::new(), true, false, true),
+        Standing::Missing => {
+            let none = BTreeMap::new();
+            pending(bundle, target, (&none, &BTreeSet::new()), true, false, true)
+        }
         Standing::Present { has_ledger, rows } => {
-            if let Some(verdict) = forbidden(bundle, rows) {
+            if let Some(verdict) = forbidden(bundle, target, rows) {
                 return verdict;
             }
             let applied: BTreeMap<&Version, &LedgerRow> = in_effect(rows).collect();
+            let begun = rows.iter().filter(|row| row.state == RowState::Applying);
+            let begun: BTreeSet<&Version> = begun.map(|row| &row.version).collect();
             pending(
                 bundle,
                 target,
-                &applied,
+                (&applied, &begun),
                 allow_out_of_order,
                 *has_ledger,
                 false,
@@ -152,12 +158,21 @@ fn in_effect(rows: &[LedgerRow]) -> impl Iterator<Item = (&Version, &LedgerRow)>
         .map(|row| (&row.version, row))
 }
 
-/// What no target and no flag makes right: dirty rows and edited files.
-fn forbidden(bundle: &[MigrationMeta], rows: &[LedgerRow]) -> Option<Assessment> {
-    if let Some(row) = rows
-        .iter()
-        .find(|row| matches!(row.state, RowState::Applying | RowState::Reverting))
-    {
+/// Whether a stepwise version stands half way up, from the text that the bundle has: it goes on where it stands.
+fn goes_on(bundle: &[MigrationMeta], target: &Version, row: &LedgerRow) -> bool {
+    row.state == RowState::Applying
+        && row.version <= *target
+        && bundle
+            .iter()
+            .any(|m| m.version == row.version && m.checksum == row.checksum)
+}
+
+/// What no target and no flag makes right: rows that stand half way and cannot go on, and edited files.
+fn forbidden(bundle: &[MigrationMeta], target: &Version, rows: &[LedgerRow]) -> Option<Assessment> {
+    if let Some(row) = rows.iter().find(|row| {
+        matches!(row.state, RowState::Applying | RowState::Reverting)
+            && !goes_on(bundle, target, row)
+    }) {
         return Some(Assessment::Dirty {
             version: row.version.clone(),
         });
@@ -176,7 +191,7 @@ fn forbidden(bundle: &[MigrationMeta], rows: &[LedgerRow]) -> Option<Assessment>
 fn pending(
     bundle: &[MigrationMeta],
     target: &Version,
-    applied: &BTreeMap<&Version, &LedgerRow>,
+    (applied, begun): (&BTreeMap<&Version, &LedgerRow>, &BTreeSet<&Version>),
     allow_out_of_order: bool,
     has_ledger: bool,
     missing: bool,
@@ -206,7 +221,9 @@ fn pending(
         };
     }
     if let Some(newest) = newest.as_ref().filter(|_| !allow_out_of_order) {
-        let below: Vec<Version> = versions.iter().filter(|v| *v < newest).cloned().collect();
+        // What has begun is not late: it goes on.
+        let late = |v: &&Version| *v < newest && !begun.contains(v);
+        let below: Vec<Version> = versions.iter().filter(late).cloned().collect();
         if !below.is_empty() {
             return Assessment::OutOfOrder {
                 versions: below,

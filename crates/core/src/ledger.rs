@@ -85,6 +85,16 @@ pub enum Standing {
 }
 
 impl Standing {
+    /// The version of a stepwise migration that stands half way.
+    pub fn half_way(&self) -> Option<&Version> {
+        let Self::Present { rows, .. } = self else {
+            return None;
+        };
+        rows.iter()
+            .find(|row| matches!(row.state, RowState::Applying | RowState::Reverting))
+            .map(|row| &row.version)
+    }
+
     /// The newest version in effect; `None` also where the place is missing or could not be read.
     pub fn newest(&self) -> Option<&Version> {
         match self {

@@ -69,19 +69,7 @@ pub(crate) fn find(rows: &[LedgerRow], step: &Step<'_>) -> Found {
         RowState::Applied if row.checksum == *step.checksum => {
             Found::Applied(Box::new(Evidence::from_ledger(row.clone())))
         }
-        RowState::Applied => Found::Refused(Box::new(at_step(
-            Failure::new(
-                ErrorClass::Precondition,
-                "checksum",
-                format!(
-                    "version {} was applied here from another text (ledger {}, bundle {}); restore the file, or roll forward with a new migration",
-                    step.version,
-                    short(row.checksum.as_str()),
-                    short(step.checksum.as_str())
-                ),
-            ),
-            step,
-        ))),
+        RowState::Applied => Found::Refused(Box::new(edited(row, step))),
         RowState::Applying | RowState::Reverting => Found::Refused(Box::new(at_step(
             Failure::new(
                 ErrorClass::Precondition,
@@ -94,6 +82,27 @@ pub(crate) fn find(rows: &[LedgerRow], step: &Step<'_>) -> Found {
             step,
         ))),
     }
+}
+
+/// The row of a version comes from another text than the step's.
+pub(crate) fn edited(row: &LedgerRow, step: &Step<'_>) -> Failure {
+    let how = match row.state {
+        RowState::Applying => "begun here, and not finished,",
+        _ => "applied here",
+    };
+    at_step(
+        Failure::new(
+            ErrorClass::Precondition,
+            "checksum",
+            format!(
+                "version {} was {how} from another text (ledger {}, bundle {}); restore the file, or roll forward with a new migration",
+                step.version,
+                short(row.checksum.as_str()),
+                short(step.checksum.as_str())
+            ),
+        ),
+        step,
+    )
 }
 
 /// The outcome when a ledger read shows nothing left to run.

@@ -6,6 +6,7 @@ mod hosts;
 mod ledger;
 mod port;
 mod postgres;
+mod progress;
 mod redact;
 mod role;
 mod send;
@@ -13,6 +14,7 @@ mod sqlite;
 
 pub use hosts::{HostConfig, Hosts};
 pub use port::{
-    Catalog, Claim, Driver, EngineError, Evidence, FenceRefusal, Limits, Session, Step, StepOutcome,
+    Catalog, Claim, Decision, Driver, EngineError, Evidence, FenceRefusal, Limits, Session, Step,
+    StepOutcome,
 };
 pub use role::RoleTemplate;

@@ -39,6 +39,26 @@ pub trait Driver: Send + Sync {
         place: &Place,
         store: &StoreId,
     ) -> Result<Option<StoreId>, EngineError>;
+
+    /// Writes a person's word on a statement of a stepwise migration whose end nobody heard and no catalog shows: that
+    /// it took effect, or that it did not and is to be sent again. Refused while a session is at work on the tenant, where
+    /// the fence is not this store's, and where no statement waits for a word.
+    async fn decide_step(
+        &self,
+        place: &Place,
+        store: &StoreId,
+        version: &Version,
+        took_effect: bool,
+    ) -> Result<Decision, EngineError>;
+}
+
+/// What a person decided about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Decision {
+    /// The number of the statement, from 1.
+    pub statement: u64,
+    /// How many the migration has.
+    pub statements: u64,
 }
 
 /// One claimed tenant. Dropping it without `close` closes the connection.
@@ -53,7 +73,8 @@ pub trait Session: Send {
     async fn steps(&mut self, steps: &[Step<'_>]) -> StepOutcome;
 
     /// Commits the claim's epoch to the fence by itself, then reads the ledger: after this no message of an older
-    /// claim can take effect. Works on a connection whose last message failed.
+    /// claim can take effect. Where a stepwise migration stopped half way, that takes its session's end as well
+    /// (`FenceRefusal::Busy`). Works on a connection whose last message failed.
     async fn fence(&mut self) -> Result<Vec<LedgerRow>, FenceRefusal>;
 
     /// Gives the connection back, or closes it where what it saw makes it unfit. Whether it is kept for the next
@@ -110,6 +131,9 @@ pub struct Step<'a> {
     pub statement_timeout_ms: Option<u64>,
     /// Whether the ledger table is known to be there; where not, the step creates it.
     pub has_ledger: bool,
+    /// Whether its statements are sent one by one (`transaction=off`). It then stands alone in `Session::steps`, and
+    /// a failure may leave a part of it in effect: its ledger row says which, and the next claim goes on there.
+    pub stepwise: bool,
 }
 
 /// A ledger row that came back from the tenant's own database. Only a ledger read can make one.
@@ -139,9 +163,13 @@ pub enum StepOutcome {
     AlreadyApplied(Evidence),
     /// Another session holds the tenant's lock, or a file is locked. Nothing ran.
     Busy,
+    /// A stepwise migration waits for its turn: in its database another one runs that must run alone there. Nothing
+    /// ran; ask again.
+    Queued,
     /// The fence is ahead of this claim, or another store holds it. Nothing ran.
     Fenced(FenceRefusal),
-    /// The database refused; everything of this step was rolled back.
+    /// The database refused; everything of this step was rolled back. Of a stepwise migration: of the statement at
+    /// hand; the ledger says what is in effect.
     Failed(Failure),
     /// The connection was lost after the message was sent: the effect is unknown. Take a new epoch, open a new
     /// session, fence, read the ledger.
@@ -161,6 +189,8 @@ pub enum FenceRefusal {
         /// That store.
         store: StoreId,
     },
+    /// The fence is committed, but a statement that an older claim began may still be running: ask again.
+    Busy,
     /// The fence could not be reached or written.
     Unavailable(Failure),
 }

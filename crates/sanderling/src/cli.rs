@@ -57,6 +57,9 @@ pub(crate) enum Command {
     Rollout(Rollout),
     /// Check settings, servers, rights and claims; take over fences
     Doctor(Doctor),
+    /// Put right what only a person can
+    #[command(subcommand)]
+    Repair(Repair),
     /// Run a coordinator until stopped; any number may run, one leads
     Coordinator(Process),
     /// Run a worker until stopped; any number may run
@@ -164,6 +167,34 @@ pub(crate) enum Rollout {
         #[arg(long)]
         reason: String,
     },
+}
+
+/// `sanderling repair …`
+#[derive(Debug, Subcommand)]
+pub(crate) enum Repair {
+    /// Say whether a statement of a transaction=off migration took effect, where nobody heard its end
+    Step(RepairStep),
+}
+
+/// `sanderling repair step`
+#[derive(Debug, Args)]
+#[command(group(clap::ArgGroup::new("word").required(true).args(["done", "again"])))]
+pub(crate) struct RepairStep {
+    /// The tenant
+    #[arg(long, value_name = "ID")]
+    pub(crate) tenant: String,
+    /// The migration
+    #[arg(long, value_name = "VERSION")]
+    pub(crate) version: String,
+    /// It took effect: the next attempt goes on behind it
+    #[arg(long)]
+    pub(crate) done: bool,
+    /// It did not: the next attempt sends it again
+    #[arg(long)]
+    pub(crate) again: bool,
+    /// Why, for the audit log
+    #[arg(long)]
+    pub(crate) reason: String,
 }
 
 /// `sanderling doctor`

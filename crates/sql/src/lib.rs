@@ -13,6 +13,7 @@ mod position;
 pub mod quote;
 mod reading;
 mod refuse;
+mod sending;
 mod set;
 mod split;
 
@@ -22,4 +23,5 @@ pub use diff::diff;
 pub use header::{Allow, Header, Kind, Phase};
 pub use migration::{Dialect, Migration, Statement, parse};
 pub use position::position;
+pub use sending::{Alone, Sending, Trace};
 pub use set::parse_set;

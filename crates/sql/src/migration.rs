@@ -9,7 +9,8 @@ use crate::header::Header;
 use crate::name;
 use crate::position::{Source, position};
 use crate::reading::{Reading, Section, read};
-use crate::refuse::refuse;
+use crate::refuse::sending;
+use crate::sending::Sending;
 use crate::split::split;
 
 /// The SQL dialect that a text is split for.
@@ -44,6 +45,8 @@ pub struct Statement {
     pub line: u32,
     /// Column of its first token, in characters from 1.
     pub column: u32,
+    /// How it may be sent.
+    pub sending: Sending,
 }
 
 impl Statement {
@@ -143,18 +146,24 @@ impl Migration {
                 Vec::new()
             });
             for piece in pieces {
-                if let Some(refused) = refuse(&source, dialect, &piece) {
-                    problems.push(refused.diagnostic);
-                    if refused.data_follows {
-                        return Err(problems);
+                let apart = !self.header.transaction;
+                let sending = match sending(&source, dialect, &piece, apart) {
+                    Ok(sending) => sending,
+                    Err(refused) => {
+                        problems.push(refused.diagnostic);
+                        if refused.data_follows {
+                            return Err(problems);
+                        }
+                        continue;
                     }
-                }
+                };
                 let range = piece.range();
                 let (line, column) = source.position(range.start);
                 statements.push(Statement {
                     text: self.text[range].to_owned(),
                     line,
                     column,
+                    sending,
                 });
             }
         }

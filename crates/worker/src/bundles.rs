@@ -19,6 +19,8 @@ pub(crate) struct Prepared {
     lock_timeout_ms: Option<u64>,
     statement_timeout_ms: Option<u64>,
     statements: Vec<Statement>,
+    /// Whether it is sent statement by statement, and so cannot share a transaction with other versions.
+    stepwise: bool,
 }
 
 impl Prepared {
@@ -33,12 +35,31 @@ impl Prepared {
             lock_timeout_ms: self.lock_timeout_ms,
             statement_timeout_ms: self.statement_timeout_ms,
             has_ledger,
+            stepwise: self.stepwise,
         }
     }
 }
 
 /// A bundle's migrations by version, split for one dialect.
-pub(crate) type PreparedBundle = BTreeMap<Version, Prepared>;
+pub(crate) struct PreparedBundle(BTreeMap<Version, Prepared>);
+
+impl PreparedBundle {
+    /// The migration of that version.
+    pub(crate) fn get(&self, version: &Version) -> Option<&Prepared> {
+        self.0.get(version)
+    }
+
+    /// How many of these versions, from the first on, can be one transaction. One that is sent statement by statement
+    /// goes by itself.
+    pub(crate) fn sharing(&self, versions: &[Version]) -> usize {
+        let apart = |version: &Version| self.get(version).is_some_and(|one| one.stepwise);
+        match versions.iter().position(apart) {
+            Some(0) => 1,
+            Some(before) => before,
+            None => versions.len(),
+        }
+    }
+}
 
 /// Fetched bundles. A worker meets few in its life, so none is dropped.
 pub(crate) struct Bundles {
@@ -98,6 +119,7 @@ impl Bundles {
             .iter()
             .map(|m| prepare(m, dialect).map(|p| (p.version.clone(), p)))
             .collect::<Result<_, _>>()
+            .map(PreparedBundle)
             .map_err(internal)
     }
 }
@@ -110,6 +132,7 @@ fn prepare(migration: &Migration, dialect: Dialect) -> Result<Prepared, String> 
         checksum: Checksum::new(&migration.checksum),
         lock_timeout_ms: migration.header.lock_timeout_ms,
         statement_timeout_ms: migration.header.statement_timeout_ms,
+        stepwise: !migration.header.transaction,
         statements: migration
             .statements(dialect)
             .map_err(|problems| first(&problems))?,

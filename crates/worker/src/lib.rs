@@ -2,6 +2,7 @@
 
 mod bundles;
 mod claim;
+mod found;
 mod held;
 mod migrate;
 mod renew;

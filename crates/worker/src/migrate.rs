@@ -5,8 +5,7 @@ use std::time::{Duration, Instant};
 
 use sanderling_core::policy::Atomic;
 use sanderling_core::{
-    Cause, Epoch, ErrorClass, Failure, LedgerRow, Nonce, Outcome, RowState, StoreId, Version,
-    WorkerId,
+    Epoch, ErrorClass, Failure, LedgerRow, Nonce, Outcome, RowState, StoreId, Version, WorkerId,
 };
 use sanderling_engine::{Claim, Evidence, Hosts, Limits, Session, Step, StepOutcome};
 use sanderling_failpoints::failpoint;
@@ -16,6 +15,7 @@ use sanderling_store::{
 use tokio_util::sync::CancellationToken;
 
 use crate::bundles::{Bundles, PreparedBundle};
+use crate::found::{busy, edited, half_way, in_effect, left_half_way};
 use crate::held::HeldClaims;
 
 /// What every job of a worker shares.
@@ -122,10 +122,12 @@ impl<'a> Job<'a> {
                 .cloned()
                 .collect();
             let batch = match self.grant.policy.atomic {
-                Atomic::Version => todo.first().map(std::slice::from_ref),
-                Atomic::Tenant => Some(todo.as_slice()).filter(|all| !all.is_empty()),
+                Atomic::Version => todo.get(..1),
+                Atomic::Tenant => todo.get(..bundle.sharing(&todo)),
             };
-            let Some(batch) = batch else { break };
+            let Some(batch) = batch.filter(|batch| !batch.is_empty()) else {
+                break;
+            };
             self.apply(&bundle, batch).await?;
             self.waited = true;
         }
@@ -143,8 +145,12 @@ impl<'a> Job<'a> {
         }
     }
 
-    /// Applies one version, or all that are left in one transaction, and returns when they are in the ledger.
-    async fn apply(&mut self, bundle: &PreparedBundle, versions: &[Version]) -> Result<(), Stop> {
+    /// The versions as the engine takes them.
+    async fn steps<'b>(
+        &mut self,
+        bundle: &'b PreparedBundle,
+        versions: &[Version],
+    ) -> Result<Vec<Step<'b>>, Stop> {
         let has_ledger = self.grant.has_ledger || !self.applied.is_empty();
         let mut steps = Vec::with_capacity(versions.len());
         for version in versions {
@@ -159,6 +165,12 @@ impl<'a> Job<'a> {
             };
             steps.push(prepared.step(has_ledger));
         }
+        Ok(steps)
+    }
+
+    /// Applies one version, or all that are left in one transaction, and returns when they are in the ledger.
+    async fn apply(&mut self, bundle: &PreparedBundle, versions: &[Version]) -> Result<(), Stop> {
+        let steps = self.steps(bundle, versions).await?;
         let mut busy_since = None;
         loop {
             self.session().await?;
@@ -195,6 +207,12 @@ impl<'a> Job<'a> {
                     }
                     busy()
                 }
+                // Not a failure, however long it lasts: others of the database do what this one is about to.
+                StepOutcome::Queued => {
+                    self.pause("another tenant of the database builds an index CONCURRENTLY, one at a time")
+                        .await?;
+                    continue;
+                }
                 StepOutcome::Fenced(refusal) => {
                     self.refused(refusal).await?;
                     continue;
@@ -226,13 +244,22 @@ impl<'a> Job<'a> {
                 ..
             }
         );
+        let mut half = false;
         if fails || !self.settled {
             let rows = self.settle().await?;
             if steps.iter().all(|step| in_effect(&rows, step)) {
                 return self.note_rows(&rows, steps);
             }
+            half = steps.iter().any(|step| half_way(&rows, step.version));
         }
-        Err(Stop::end(self.end_of(failure)))
+        let mut end = self.end_of(failure);
+        if let TargetResult::Ended { outcome, .. } = &mut end
+            && *outcome == Outcome::Failed
+            && half
+        {
+            *outcome = Outcome::Dirty;
+        }
+        Err(Stop::end(end))
     }
 
     /// What a failure is for the target: another attempt while its class's budget lasts; a wait for the wave's sweep
@@ -394,7 +421,11 @@ impl<'a> Job<'a> {
         if self.is_done() {
             return self.ended(self.outcome_when_done(), None);
         }
-        self.stopped()
+        let mut versions = self.grant.versions.iter();
+        match versions.find(|version| half_way(rows, version)) {
+            Some(version) => self.ended(Outcome::Dirty, Some(left_half_way(version))),
+            None => self.stopped(),
+        }
     }
 
     /// The rollout was halted, paused or cancelled: a tenant that moved is partial, another is as it was.
@@ -440,34 +471,5 @@ impl<'a> Job<'a> {
             create_missing: self.grant.policy.create_missing,
             spare: self.grant.spare,
         }
-    }
-}
-
-/// Somebody else has held the tenant's lock for as long as a lock is waited for.
-fn busy() -> Failure {
-    let message = "another session holds the tenant's lock, or the file is locked; find it with pg_locks or lsof";
-    Failure::new(ErrorClass::LockTimeout, "busy", message)
-}
-
-fn in_effect(rows: &[LedgerRow], step: &Step<'_>) -> bool {
-    rows.iter()
-        .any(|row| row.version == *step.version && row.state == RowState::Applied)
-}
-
-fn edited(step: &Step<'_>, row: &LedgerRow) -> Failure {
-    Failure {
-        cause: Cause {
-            class: ErrorClass::Precondition,
-            code: "checksum".into(),
-            version: Some(step.version.clone()),
-            statement: None,
-        },
-        message: format!(
-            "the ledger has version {} with checksum {}, the bundle with {}",
-            step.version, row.checksum, step.checksum
-        ),
-        file: Some(step.file.into()),
-        line: None,
-        column: None,
     }
 }

@@ -108,6 +108,11 @@ impl Job<'_> {
                 };
                 Err(Stop::end(self.ended(Outcome::Failed, Some(failure))))
             }
+            // Its session ends with its statement, or with the server's look at its client.
+            FenceRefusal::Busy => {
+                self.pause("a statement of an earlier claim may still be running there")
+                    .await
+            }
             FenceRefusal::Unavailable(failure) => {
                 tracing::warn!(%tenant, error = %failure.message, "the tenant's fence cannot be written; it stays in flight");
                 self.session = None;

@@ -108,8 +108,17 @@ fn an_edited_file_and_a_late_lower_version_refuse_the_plan() {
 fn half_done_and_unreadable_tenants_are_left_out() {
     let mut half = row(2);
     half.state = RowState::Applying;
-    let dirty = look(&present(vec![row(1), half]));
-    assert_eq!(dirty.left_out().unwrap().0, Outcome::Dirty);
+    let (mut down, mut other, mut above) = (half.clone(), half.clone(), row(4));
+    down.state = RowState::Reverting;
+    other.checksum = crate::ids::Checksum::new("another text");
+    above.state = RowState::Applying;
+    for rows in [vec![row(1), down], vec![row(1), other], vec![above]] {
+        let dirty = look(&present(rows));
+        assert_eq!(dirty.left_out().unwrap().0, Outcome::Dirty);
+    }
+    // What the same text began goes on where it stands, and is not late.
+    let goes_on = look(&present(vec![row(1), half, row(3)]));
+    assert!(matches!(goes_on, Assessment::Pending { versions: v, .. } if v == versions(&[2])));
     let away = Failure::new(ErrorClass::Connection, "refused", "connection refused");
     assert_eq!(
         look(&Standing::Unreachable(away.clone())).left_out(),

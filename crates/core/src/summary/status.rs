@@ -65,7 +65,11 @@ impl StatusSummary {
         let mut versions: BTreeMap<Option<&Version>, u64> = BTreeMap::new();
         for (standing, assessment) in survey {
             status.tenants += 1;
-            *status.count(assessment) += 1;
+            // Shown as it is now, whatever the next rollout would make of it.
+            match standing.half_way() {
+                Some(_) => status.dirty += 1,
+                None => *status.count(assessment) += 1,
+            }
             if !matches!(assessment, Assessment::Unreachable(_)) {
                 *versions.entry(standing.newest()).or_default() += 1;
             }

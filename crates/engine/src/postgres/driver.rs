@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use futures::StreamExt;
-use sanderling_core::{Failure, HostName, Inspection, Place, Standing, StoreId};
+use sanderling_core::{Failure, HostName, Inspection, Place, Standing, StoreId, Version};
 
 use super::connect::{Connection, Key, Purpose, text};
 use super::connections::Connections;
@@ -15,9 +15,10 @@ use super::names::{Schema, literal};
 use super::ownership::{ask_fence, not_our_fence};
 use super::role::Role;
 use super::session::PostgresSession;
+use super::stepwise::decide;
 use super::{catalog, inspect, places, survey};
 use crate::grouping::by_group;
-use crate::port::{Catalog, Claim, Driver, EngineError, Limits, Session};
+use crate::port::{Catalog, Claim, Decision, Driver, EngineError, Limits, Session};
 use crate::role::RoleTemplate;
 
 /// The limits under which a person moves a fence.
@@ -297,5 +298,24 @@ impl Driver for PostgresDriver {
             .map_err(named)?;
         connection.close().await;
         Ok(held.first().and_then(|row| text(row, 0)).map(StoreId::new))
+    }
+
+    async fn decide_step(
+        &self,
+        place: &Place,
+        store: &StoreId,
+        version: &Version,
+        took_effect: bool,
+    ) -> Result<Decision, EngineError> {
+        let schema = Schema::of(place).map_err(EngineError)?;
+        let key = Key {
+            database: place.database.clone(),
+            purpose: BY_HAND,
+        };
+        let connections = &self.shared.connections;
+        let mut connection = connections.visit(&key).await.map_err(EngineError)?;
+        let decided = decide(&mut connection, &schema, store, version, took_effect).await;
+        connection.close().await;
+        decided.map_err(|failure| EngineError(connections.named(failure)))
     }
 }

@@ -1,7 +1,7 @@
 //! The statements around a migration: reset, guard, tail, evidence. Each promise of the house's claim protocol is
 //! one of them.
 
-use sanderling_core::{Epoch, Failure, LedgerRow, RolloutId, StoreId};
+use sanderling_core::{Epoch, Failure, LedgerRow, RolloutId, StoreId, TenantId};
 
 use super::errors::state;
 use super::names::{Schema, installation_key, literal};
@@ -53,13 +53,14 @@ pub(crate) const LEDGER_COLUMNS: &str = "version, checksum, state, epoch::text, 
 /// The values of one claim on one place, quoted.
 pub(crate) struct Guard {
     pub(crate) schema: Schema,
-    path: String,
+    pub(super) path: String,
     store: String,
     claim: String,
-    rollout: String,
-    worker: String,
-    epoch: i64,
-    application: String,
+    pub(super) rollout: String,
+    pub(super) worker: String,
+    pub(super) epoch: i64,
+    pub(super) application: String,
+    pub(super) tenant: TenantId,
     store_id: StoreId,
     rollout_id: RolloutId,
     claim_epoch: Epoch,
@@ -82,6 +83,7 @@ impl Guard {
             rollout_id: claim.rollout.clone(),
             application: literal(&application_name(claim))?.to_string(),
             role: Ok(None),
+            tenant: claim.tenant.clone(),
             schema,
         })
     }
@@ -123,9 +125,7 @@ impl Guard {
         )
     }
 
-    /// Search path, lock, fence and ledger, each in a statement (and so a snapshot) of its own; one block, because each costs a
-    /// parse. `tag` is random: nothing inside can end the block early. The ledger is locked as the tail's INSERT will
-    /// lock it, so that nobody can put another in its place, or a trigger on it, once it was looked at.
+    /// The guard of a migration's one message: none of the versions may be in the ledger.
     pub(crate) fn enter(
         &self,
         tag: &str,
@@ -137,7 +137,30 @@ impl Guard {
             .map(|step| Ok(literal(step.version.as_str())?.to_string()))
             .collect::<Result<Vec<_>, Failure>>()?
             .join(", ");
-        let create = if steps.iter().any(|step| !step.has_ledger) {
+        let last = format!(
+            "IF EXISTS (SELECT FROM {ledger} WHERE version::text IN ({versions}) AND state::text <> 'reverted') THEN
+ RAISE EXCEPTION USING ERRCODE = '{ALREADY}', MESSAGE = 'the ledger has the version';
+END IF;
+",
+            ledger = self.schema.ledger(),
+            ALREADY = state::ALREADY,
+        );
+        let make = steps.iter().any(|step| !step.has_ledger);
+        self.entry(tag, database_oid, make, &last)
+    }
+
+    /// Search path, lock, fence and ledger, each in a statement (and so a snapshot) of its own; one block, because each costs a
+    /// parse. `tag` is random: nothing inside can end the block early. The ledger is locked as the tail's INSERT will
+    /// lock it, so that nobody can put another in its place, or a trigger on it, once it was looked at. `make`: it may
+    /// be missing; `last` is what else must hold, in plpgsql.
+    pub(super) fn entry(
+        &self,
+        tag: &str,
+        database_oid: &str,
+        make: bool,
+        last: &str,
+    ) -> Result<String, Failure> {
+        let create = if make {
             self.create_ledger()
         } else {
             String::new()
@@ -188,16 +211,12 @@ IF NOT FOUND THEN
  RAISE EXCEPTION USING ERRCODE = '{FENCED}', MESSAGE = 'the fence refuses this claim';
 END IF;
 {create}LOCK TABLE {ledger} IN ROW EXCLUSIVE MODE;
-{owned}IF EXISTS (SELECT FROM {ledger} WHERE version::text IN ({versions}) AND state::text <> 'reverted') THEN
- RAISE EXCEPTION USING ERRCODE = '{ALREADY}', MESSAGE = 'the ledger has the version';
-END IF;
-END ${tag}$",
+{owned}{last}END ${tag}$",
             schema_name = schema.literal,
             MISSING = state::MISSING,
             UNFIT = state::UNFIT,
             BUSY = state::BUSY,
             FENCED = state::FENCED,
-            ALREADY = state::ALREADY,
         ))
     }
 
@@ -237,12 +256,25 @@ END ${tag}$",
          WHERE pg_catalog.current_setting('synchronous_commit') = 'off'"
     }
 
-    /// Proves that the transaction is still the guard's (the fence's row was written by it) and writes the ledger
-    /// row, in one statement. What it raises tells the two apart. `made`: the guard may have made the ledger.
-    pub(crate) fn leave(&self, tag: &str, step: &Step<'_>, made: bool) -> Result<String, Failure> {
+    /// The fence's row, if this very transaction wrote it for this claim: what a tail may rest on.
+    pub(super) fn ours(&self) -> String {
         let Self {
             store,
             claim,
+            epoch,
+            schema,
+            ..
+        } = self;
+        format!(
+            "FROM sanderling.fence f WHERE f.place::text = {place} AND f.store_id::text = {store}
+ AND f.epoch::bigint = {epoch}::bigint AND f.claim::text = {claim} AND f.xmin = pg_catalog.pg_current_xact_id_if_assigned()::xid",
+            place = schema.place,
+        )
+    }
+
+    /// Writes the ledger row of a version that is in effect with this transaction.
+    pub(crate) fn leave(&self, tag: &str, step: &Step<'_>, made: bool) -> Result<String, Failure> {
+        let Self {
             rollout,
             worker,
             epoch,
@@ -251,11 +283,26 @@ END ${tag}$",
         } = self;
         let version = literal(step.version.as_str())?;
         let (name, checksum) = (literal(step.name)?, literal(step.checksum.as_str())?);
-        let ours = format!(
-            "FROM sanderling.fence f WHERE f.place::text = {place} AND f.store_id::text = {store}
- AND f.epoch::bigint = {epoch}::bigint AND f.claim::text = {claim} AND f.xmin = pg_catalog.pg_current_xact_id_if_assigned()::xid",
-            place = schema.place,
+        let write = format!(
+            "INSERT INTO {ledger} AS l (version, name, checksum, state, step, steps, epoch, rollout, applied_at, duration_ms, applied_by)
+ SELECT {version}, {name}, {checksum}, 'applied', 0, 0, {epoch}, {rollout}, pg_catalog.clock_timestamp(),
+ (extract(epoch FROM pg_catalog.clock_timestamp() - pg_catalog.now()) * 1000::numeric)::bigint, {worker}
+ {ours}
+ ON CONFLICT (version) DO UPDATE SET name = excluded.name, checksum = excluded.checksum, state = excluded.state,
+ step = 0, steps = 0, epoch = excluded.epoch, rollout = excluded.rollout, applied_at = excluded.applied_at,
+ duration_ms = excluded.duration_ms, applied_by = excluded.applied_by
+ WHERE l.state::text = 'reverted' AND l.epoch <= excluded.epoch",
+            ledger = schema.ledger(),
+            ours = self.ours(),
         );
+        Ok(self.tail(tag, made, &write))
+    }
+
+    /// Proves that the transaction is still the guard's (the fence's row was written by it) and does `write`, which
+    /// rests on [`Self::ours`] and touches one row. What it raises tells the two apart. `made`: the guard may have made
+    /// the ledger.
+    pub(super) fn tail(&self, tag: &str, made: bool, write: &str) -> String {
+        let ours = self.ours();
         let raise_ended = format!(
             "RAISE EXCEPTION USING ERRCODE = '{}', MESSAGE = 'the transaction is not the guard''s';",
             state::ENDED
@@ -287,16 +334,9 @@ END IF;
 ",
             PATH = state::PATH,
         );
-        Ok(format!(
+        format!(
             "DO ${tag}$ BEGIN
-{settings}{first}INSERT INTO {ledger} AS l (version, name, checksum, state, step, steps, epoch, rollout, applied_at, duration_ms, applied_by)
- SELECT {version}, {name}, {checksum}, 'applied', 0, 0, {epoch}, {rollout}, pg_catalog.clock_timestamp(),
- (extract(epoch FROM pg_catalog.clock_timestamp() - pg_catalog.now()) * 1000::numeric)::bigint, {worker}
- {ours}
- ON CONFLICT (version) DO UPDATE SET name = excluded.name, checksum = excluded.checksum, state = excluded.state,
- step = 0, steps = 0, epoch = excluded.epoch, rollout = excluded.rollout, applied_at = excluded.applied_at,
- duration_ms = excluded.duration_ms, applied_by = excluded.applied_by
- WHERE l.state::text = 'reverted' AND l.epoch <= excluded.epoch;
+{settings}{first}{write};
 IF NOT FOUND THEN
  IF EXISTS (SELECT {ours}) THEN
   RAISE EXCEPTION USING ERRCODE = '{TAKEN}', MESSAGE = 'another row took the version''s place in the ledger while the migration ran';
@@ -304,9 +344,8 @@ IF NOT FOUND THEN
  {raise_ended}
 END IF;
 END ${tag}$",
-            ledger = schema.ledger(),
             TAKEN = state::TAKEN,
-        ))
+        )
     }
 
     /// Reads the ledger row back after COMMIT, marked so that no row of a migration can be taken for it.

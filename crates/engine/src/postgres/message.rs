@@ -28,6 +28,7 @@ pub(crate) enum Part {
 }
 
 /// A message under construction, and afterwards the map of it.
+#[derive(Default)]
 pub(crate) struct Message {
     text: String,
     /// Characters in `text`.
@@ -50,11 +51,7 @@ impl Message {
         database_oid: &str,
         marker: &str,
     ) -> Result<Self, Failure> {
-        let mut message = Self {
-            text: String::new(),
-            chars: 0,
-            parts: Vec::new(),
-        };
+        let mut message = Self::default();
         for statement in RESET {
             message.push(Part::Prologue, statement);
         }
@@ -118,7 +115,7 @@ impl Message {
 
     /// What a migration has deferred to the commit (triggers, constraints) runs as the role that it runs as, not as
     /// the login role.
-    fn commit(&mut self, role: Option<String>) {
+    pub(super) fn commit(&mut self, role: Option<String>) {
         if let Some(role) = role {
             self.push(Part::Commit, &role);
             self.push(Part::Commit, "SET CONSTRAINTS ALL IMMEDIATE");
@@ -148,7 +145,7 @@ impl Message {
     }
 
     /// The newline keeps a comment at the end of a piece from swallowing the semicolon.
-    fn push(&mut self, part: Part, statement: &str) {
+    pub(super) fn push(&mut self, part: Part, statement: &str) {
         self.parts.push((part, self.chars));
         self.chars += statement.chars().count() + 3;
         self.text.push_str(statement);
@@ -161,11 +158,7 @@ mod tests {
     use super::*;
 
     fn sample() -> Message {
-        let mut message = Message {
-            text: String::new(),
-            chars: 0,
-            parts: Vec::new(),
-        };
+        let mut message = Message::default();
         message.push(Part::Prologue, "BEGIN");
         message.push(Part::Body(0, 0), "SELECT 'é' -- end");
         message.push(Part::Body(0, 1), "SELECT x");

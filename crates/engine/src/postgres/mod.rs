@@ -16,6 +16,7 @@ mod places;
 mod role;
 mod session;
 mod startup;
+mod stepwise;
 mod survey;
 mod verdict;
 

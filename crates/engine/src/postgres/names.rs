@@ -111,6 +111,12 @@ pub(crate) fn installation_key() -> i64 {
     first_eight(&Sha256::digest(b"sanderling fence table 1"))
 }
 
+/// The key of the lock under which one session at a time, in a database, sends statements that wait for every older
+/// transaction there.
+pub(crate) fn waiting_key() -> i64 {
+    first_eight(&Sha256::digest(b"sanderling concurrently 1"))
+}
+
 fn first_eight(digest: &[u8]) -> i64 {
     let mut bytes = [0; 8];
     for (to, from) in bytes.iter_mut().zip(digest) {

@@ -1,5 +1,7 @@
 //! One claimed tenant: sending its messages and reading what became of them.
 
+mod apart;
+
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -18,6 +20,7 @@ use super::verdict::{
 use super::{ownership, survey};
 use crate::ledger::{RawRow, already, at_statement, at_step, in_order};
 use crate::port::{Evidence, FenceRefusal, Limits, Session, Step, StepOutcome};
+use crate::progress::not_together;
 
 /// A session on a dedicated connection.
 pub(crate) struct PostgresSession {
@@ -84,11 +87,7 @@ impl PostgresSession {
         };
         self.leaves |= steps.iter().any(|step| may_outlive(step));
         // Until the answer is in, the message may take effect whatever becomes of this future.
-        self.lost = Some(Failure::new(
-            ErrorClass::Connection,
-            "abandoned",
-            "the message was sent and its answer was not awaited",
-        ));
+        self.lost = Some(abandoned());
         let is_evidence = |row: &PgRow| text(row, 0).as_deref() == Some(marker.as_str());
         let Exchange {
             completed,
@@ -326,6 +325,13 @@ impl Session for PostgresSession {
         if let Some(failure) = steps.iter().find_map(copies_with_the_client) {
             return StepOutcome::Failed(failure);
         }
+        match steps {
+            [step] if step.stepwise => return self.stepwise(step).await,
+            several if several.iter().any(|step| step.stepwise) => {
+                return StepOutcome::Failed(not_together());
+            }
+            _ => {}
+        }
         let mut open: Vec<&Step<'_>> = steps.iter().collect();
         // Each round either ends or leaves at least one version fewer.
         while !open.is_empty() {
@@ -388,7 +394,7 @@ impl Session for PostgresSession {
                 return unavailable(self.shared.connections.named(trouble.failure()));
             }
         }
-        self.read_ledger().await.or_else(unavailable)
+        self.settled_ledger().await
     }
 
     async fn close(mut self: Box<Self>) -> bool {
@@ -401,6 +407,15 @@ impl Session for PostgresSession {
         }
         self.shared.connections.give(connection).await
     }
+}
+
+/// A message was sent, and may take effect whatever becomes of its sender.
+fn abandoned() -> Failure {
+    Failure::new(
+        ErrorClass::Connection,
+        "abandoned",
+        "the message was sent and its answer was not awaited",
+    )
 }
 
 /// Ends a failed transaction; whether the connection may go on being used.

@@ -205,7 +205,7 @@ fn empty(has_ledger: bool) -> Standing {
     }
 }
 
-fn malformed() -> Failure {
+pub(super) fn malformed() -> Failure {
     Failure::new(
         ErrorClass::Precondition,
         "ledger_row",

@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
 use futures::StreamExt;
-use sanderling_core::{ErrorClass, Failure, HostName, Inspection, Place, Standing, StoreId};
+use sanderling_core::{
+    ErrorClass, Failure, HostName, Inspection, Place, Standing, StoreId, Version,
+};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode};
 use sqlx::{Connection, SqliteConnection};
 
@@ -13,7 +15,8 @@ use super::session::SqliteSession;
 use super::tables::read_fence;
 use super::watch::busy_timeout;
 use super::{catalog, files, inspect, reader};
-use crate::port::{Catalog, Claim, Driver, EngineError, Limits, Session};
+use crate::port::{Catalog, Claim, Decision, Driver, EngineError, Limits, Session};
+use crate::progress::nothing_open;
 
 /// Files that are read side by side; each is a thread of its own while it is open.
 const FILES_AT_ONCE: usize = 16;
@@ -184,6 +187,17 @@ impl Driver for SqliteDriver {
             .map_err(|error| EngineError(at_place(place, failure_of(&error))))?;
         let _ = connection.close().await;
         Ok(held)
+    }
+
+    /// The one statement that SQLite runs by itself may be sent again.
+    async fn decide_step(
+        &self,
+        _place: &Place,
+        _store: &StoreId,
+        version: &Version,
+        _took_effect: bool,
+    ) -> Result<Decision, EngineError> {
+        Err(EngineError(nothing_open(version)))
     }
 }
 

@@ -1,6 +1,10 @@
 //! One claimed file: guard, migration and ledger row in one transaction.
 
+mod stepwise;
+
+use std::ops::Range;
 use std::sync::Arc;
+use std::time::Instant;
 
 use async_trait::async_trait;
 use sanderling_core::{ErrorClass, Failure, LedgerRow, RowState};
@@ -14,6 +18,7 @@ use super::tables::{CREATE_LEDGER, RAISE_FENCE, WRITE_ROW, read_fence, read_ledg
 use super::watch::{Watch, busy_timeout};
 use crate::ledger::{Found, already, at_statement, at_step, find};
 use crate::port::{Claim, Evidence, FenceRefusal, Limits, Session, Step, StepOutcome};
+use crate::progress::not_together;
 use crate::send;
 
 /// A session on its own connection.
@@ -26,6 +31,8 @@ pub(crate) struct SqliteSession {
     watch: Arc<Watch>,
     claim: Claim,
     limits: Limits,
+    /// When the transaction at hand of a stepwise file began.
+    turn_began: Instant,
     /// Set while a transaction is under way, and for good once its end is unknown.
     lost: Option<Failure>,
 }
@@ -64,6 +71,7 @@ impl SqliteSession {
             watch,
             claim,
             limits,
+            turn_began: Instant::now(),
             lost: None,
         })
     }
@@ -156,30 +164,9 @@ impl SqliteSession {
 
     /// One version; returns the foreign keys that are broken after it, none of them by it.
     async fn apply(&mut self, step: &Step<'_>, before: Keys) -> Result<Keys, Stop> {
-        let begun = std::time::Instant::now();
-        let rollbacks = self.watch.rollbacks();
-        let limit = step
-            .statement_timeout_ms
-            .unwrap_or(self.limits.statement_timeout_ms);
-        self.used = true;
-        self.watch.close_gate(true);
-        let body = self.body(step, limit).await;
-        self.watch.limit(0);
-        self.watch.close_gate(false);
-        if self.watch.rollbacks() != rollbacks {
-            // A statement that SQLite itself rolls everything back for (ON CONFLICT ROLLBACK, a full disk) names itself.
-            if let Err(Stop::Outcome(StepOutcome::Failed(failure))) = body
-                && failure.cause.code != COMMIT_REFUSED
-            {
-                return Err(Stop::failed(failure));
-            }
-            return Err(Stop::failed(at_step(ended(), step)));
-        }
-        body?;
-        let keys = Keys::broken(&mut self.connection).await?;
-        if let Some(failure) = keys.newly(&before) {
-            return Err(Stop::failed(at_step(failure, step)));
-        }
+        let begun = Instant::now();
+        let all = 0..step.statements.len();
+        let keys = self.statements(step, all, before).await?;
         let duration = i64::try_from(begun.elapsed().as_millis()).unwrap_or(i64::MAX);
         let written = sqlx::query(WRITE_ROW)
             .bind(step.version.as_str())
@@ -204,8 +191,47 @@ impl SqliteSession {
         )))
     }
 
-    async fn body(&mut self, step: &Step<'_>, limit_ms: u64) -> Result<(), Stop> {
-        for (index, statement) in step.statements.iter().enumerate() {
+    /// Some statements of a version; returns the foreign keys that are broken after them, none of them by them.
+    async fn statements(
+        &mut self,
+        step: &Step<'_>,
+        range: Range<usize>,
+        before: Keys,
+    ) -> Result<Keys, Stop> {
+        let rollbacks = self.watch.rollbacks();
+        let limit = step
+            .statement_timeout_ms
+            .unwrap_or(self.limits.statement_timeout_ms);
+        self.used = true;
+        self.watch.close_gate(true);
+        let body = self.body(step, range, limit).await;
+        self.watch.limit(0);
+        self.watch.close_gate(false);
+        if self.watch.rollbacks() != rollbacks {
+            // A statement that SQLite itself rolls everything back for (ON CONFLICT ROLLBACK, a full disk) names itself.
+            if let Err(Stop::Outcome(StepOutcome::Failed(failure))) = body
+                && failure.cause.code != COMMIT_REFUSED
+            {
+                return Err(Stop::failed(failure));
+            }
+            return Err(Stop::failed(at_step(ended(), step)));
+        }
+        body?;
+        let keys = Keys::broken(&mut self.connection).await?;
+        match keys.newly(&before) {
+            Some(failure) => Err(Stop::failed(at_step(failure, step))),
+            None => Ok(keys),
+        }
+    }
+
+    async fn body(
+        &mut self,
+        step: &Step<'_>,
+        range: Range<usize>,
+        limit_ms: u64,
+    ) -> Result<(), Stop> {
+        let some = step.statements.iter().enumerate().take(range.end);
+        for (index, statement) in some.skip(range.start) {
             self.watch.limit(limit_ms);
             let sent = send::message(statement.text.clone());
             if let Err(error) = sent.execute(&mut self.connection).await {
@@ -326,7 +352,13 @@ impl Session for SqliteSession {
                 "a session was asked to apply nothing",
             ));
         }
-        self.transaction(steps).await
+        match steps {
+            [step] if step.stepwise => self.stepwise(step).await,
+            several if several.iter().any(|step| step.stepwise) => {
+                StepOutcome::Failed(not_together())
+            }
+            _ => self.transaction(steps).await,
+        }
     }
 
     async fn fence(&mut self) -> Result<Vec<LedgerRow>, FenceRefusal> {

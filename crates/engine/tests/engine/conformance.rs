@@ -30,6 +30,8 @@ macro_rules! conformance {
     };
 }
 
+pub(crate) use conformance;
+
 conformance!(
     a_fresh_place_is_migrated_and_says_so,
     applying_again_runs_nothing,

@@ -12,5 +12,8 @@ mod resistance;
 mod roles;
 mod sqlite;
 mod sqlite_leftovers;
+mod stepwise;
+mod stepwise_conformance;
+mod stepwise_decisions;
 mod support;
 mod survey;

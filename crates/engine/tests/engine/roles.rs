@@ -2,6 +2,7 @@
 
 use sanderling_core::{ErrorClass, Failure, Place};
 use sanderling_engine::{Limits, RoleTemplate};
+use sanderling_sql::Dialect;
 use sanderling_testkit::{Postgres, unique};
 
 use crate::hostile::as_role;
@@ -284,4 +285,20 @@ async fn a_ledger_of_the_tenants_role_is_refused() {
     let two = Migration::new("2", &["SELECT 1"]);
     let failure = failed(scene.fleet.apply(&place, &claim(1), &two).await);
     assert_eq!(failure.cause.code, "ledger_owner", "{failure:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn statements_that_are_sent_one_by_one_run_as_the_role_too() {
+    let scene = Scene::new();
+    let place = scene.tenant("t1");
+    let body = "CREATE TABLE t (n integer);\nCREATE INDEX CONCURRENTLY t_n ON t (n);\nVACUUM t;\n\
+                CREATE TABLE who AS SELECT current_user::text AS me";
+    let migration = Migration::apart(Dialect::Postgres, "1", body);
+    applied(scene.fleet.apply(&place, &claim(1), &migration).await);
+    let role = scene.role("t1");
+    for made in ["t1.t", "t1.t_n", "t1.who"] {
+        assert_eq!(scene.owner_of(made), role, "{made}");
+    }
+    assert_eq!(scene.sql("SELECT me FROM t1.who"), role);
+    assert_eq!(scene.owner_of("t1.sanderling_migrations"), scene.login);
 }

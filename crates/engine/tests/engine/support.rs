@@ -14,7 +14,7 @@ use sanderling_core::{
 };
 use sanderling_engine::{Claim, Driver, HostConfig, Hosts, Limits, Session, Step, StepOutcome};
 use sanderling_secrets::Reference;
-use sanderling_sql::Statement;
+use sanderling_sql::{Dialect, Sending, Statement};
 use sanderling_testkit::{Postgres, unique};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, Connection, PgConnection, SqliteConnection};
@@ -106,6 +106,13 @@ impl Fleet {
             host,
             config,
             kind,
+        }
+    }
+
+    pub(crate) fn dialect(&self) -> Dialect {
+        match self.kind {
+            Kind::Sqlite { .. } => Dialect::Sqlite,
+            _ => Dialect::Postgres,
         }
     }
 
@@ -263,6 +270,7 @@ pub(crate) struct Migration {
     pub(crate) checksum: Checksum,
     pub(crate) statements: Vec<Statement>,
     pub(crate) has_ledger: bool,
+    pub(crate) stepwise: bool,
 }
 
 impl Migration {
@@ -271,12 +279,27 @@ impl Migration {
             text: (*text).to_owned(),
             line: u32::try_from(10 * (line + 1)).unwrap(),
             column: 1,
+            sending: Sending::Shared,
         };
         Self {
             version: Version::new(version),
             checksum: Checksum::new(format!("{version:0>64}")),
             statements: statements.iter().enumerate().map(statement).collect(),
             has_ledger: false,
+            stepwise: false,
+        }
+    }
+
+    /// A file with `transaction=off`, as the parser reads it.
+    pub(crate) fn apart(dialect: Dialect, version: &str, body: &str) -> Self {
+        let text = format!("-- sanderling: transaction=off\n-- +migrate Up\n{body}\n");
+        let parsed = sanderling_sql::parse(&format!("{version}_sample.sql"), &text).unwrap();
+        Self {
+            version: Version::new(version),
+            checksum: Checksum::new(&parsed.checksum),
+            statements: parsed.statements(dialect).unwrap(),
+            has_ledger: false,
+            stepwise: true,
         }
     }
 
@@ -290,6 +313,7 @@ impl Migration {
             lock_timeout_ms: None,
             statement_timeout_ms: None,
             has_ledger: self.has_ledger,
+            stepwise: self.stepwise,
         }
     }
 }

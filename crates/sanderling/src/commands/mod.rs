@@ -4,6 +4,7 @@ mod completions;
 mod doctor;
 mod plan;
 mod process;
+mod repair;
 mod rollout;
 mod selection;
 mod status;
@@ -41,6 +42,7 @@ pub(crate) fn run(cli: Cli, printer: Printer) -> anyhow::Result<Exit> {
             Command::Status(args) => status::run(&wiring, &args).await,
             Command::Verify(args) => verify::run(&wiring, &args).await,
             Command::Rollout(args) => rollout::run(&wiring, &args).await,
+            Command::Repair(verb) => repair::run(&wiring, &verb).await,
             Command::Doctor(args) => doctor::run(&wiring, &args).await,
             Command::Coordinator(_) => process::coordinator(&wiring).await,
             Command::Worker(_) => process::worker(&wiring).await,

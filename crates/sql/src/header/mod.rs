@@ -24,7 +24,7 @@ pub struct Header {
     pub irreversible: Option<String>,
     /// Rules it may break.
     pub allow: Vec<Allow>,
-    /// Whether it runs in one transaction. Always true: `transaction=off` is refused for now.
+    /// Whether it runs in one transaction. Not with `transaction=off`: then its statements are sent one by one.
     pub transaction: bool,
 }
 

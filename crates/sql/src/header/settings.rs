@@ -57,7 +57,7 @@ pub(super) fn apply(
     }
     let value = pair.value;
     match key {
-        "transaction" => transaction(value)?,
+        "transaction" => header.transaction = transaction(value)?,
         "phase" => header.phase = Some(one_of(pair, &PHASES)?),
         "change" => header.change = Some(slug(pair)?),
         "requires" => header.requires = versions(pair)?,
@@ -105,15 +105,10 @@ fn known(key: &str) -> Result<&'static str, Refusal> {
     ))
 }
 
-fn transaction(value: &str) -> Result<(), Refusal> {
+fn transaction(value: &str) -> Result<bool, Refusal> {
     match value {
-        "on" => Ok(()),
-        "off" => Err(Refusal {
-            message: "`transaction=off` is not supported yet".into(),
-            hint: "take the statements that cannot run in a transaction out of this migration"
-                .into(),
-            of_value: false,
-        }),
+        "on" => Ok(true),
+        "off" => Ok(false),
         _ => Err(of_value(
             "`transaction` is `on` or `off`",
             "remove it: `on` is the default",

@@ -11,11 +11,9 @@ const TRANSACTION: &str = "remove it: each migration already runs in one transac
 const PLACE: &str =
     "remove it and write names without a schema: the tenant's schema is already the search path";
 const ROLE: &str = "remove it: the role is set per host, by `role` in [hosts.<name>]";
-const OUTSIDE: &str =
-    "take it out of this migration; an index or partition can be changed without CONCURRENTLY";
 const COPY: &str = "write INSERT statements instead: a migration has no client that could send or receive the data";
 
-/// The first reason to refuse a statement.
+/// The first reason to refuse a statement, in whatever file it stands.
 pub(super) fn refuse(words: &Words<'_>) -> Option<Refusal> {
     backslash(words)
         .or_else(|| transaction_control(words))
@@ -23,7 +21,33 @@ pub(super) fn refuse(words: &Words<'_>) -> Option<Refusal> {
         .or_else(|| session(words))
         .or_else(|| listen(words))
         .or_else(|| set_config(words))
-        .or_else(|| outside_a_transaction(words))
+}
+
+/// The first reason to refuse a statement of a file whose statements are sent one by one: a crash may lie between two
+/// of them, and what only a session holds does not outlive it.
+pub(super) fn refuse_apart(words: &Words<'_>) -> Option<Refusal> {
+    const FORMS: [&str; 9] = [
+        "create temp|temporary",
+        "create local|global temp|temporary",
+        "create or replace temp|temporary",
+        "create or replace local|global temp|temporary",
+        "select into temp|temporary",
+        "prepare",
+        "declare",
+        "set local",
+        "set constraints",
+    ];
+    let into = words
+        .find("into", 1)
+        .is_some_and(|at| words.begins("select|with") && words.is(at + 1, "temp|temporary"));
+    if !into && !FORMS.iter().any(|form| words.begins(form)) {
+        return None;
+    }
+    refusal(
+        words.at(),
+        "what this makes is gone before the next statement of a file with transaction=off, or after a crash between the two",
+        "use a table of the tenant's instead of a temporary one, and SET instead of SET LOCAL; or put what belongs together into a file of its own, without transaction=off",
+    )
 }
 
 /// `COPY … FROM STDIN` as a diagnostic.
@@ -200,97 +224,4 @@ fn set_config(words: &Words<'_>) -> Option<Refusal> {
         format!("set_config('{name}', …) leaves what the migration was given"),
         hint,
     )
-}
-
-fn outside_a_transaction(words: &Words<'_>) -> Option<Refusal> {
-    let what = concurrently(words)
-        .or_else(|| databases(words))
-        .or_else(|| reindex_or_cluster(words))
-        .or_else(|| subscription(words))?;
-    refusal(
-        words.at(),
-        format!(
-            "{what} cannot run in a transaction: it needs transaction=off, which is not supported yet"
-        ),
-        OUTSIDE,
-    )
-}
-
-fn concurrently(words: &Words<'_>) -> Option<&'static str> {
-    let index = 2 + usize::from(words.begins("create unique index"));
-    if words.begins("create index|unique") && words.is(index, "concurrently") {
-        Some("CREATE INDEX CONCURRENTLY")
-    } else if words.begins("drop index concurrently") {
-        Some("DROP INDEX CONCURRENTLY")
-    } else if words.begins("alter table") && {
-        let detach = words.find("detach", 2);
-        detach.is_some_and(|at| {
-            words.is(at + 1, "partition") && words.find("concurrently", at).is_some()
-        })
-    } {
-        Some("ALTER TABLE … DETACH PARTITION CONCURRENTLY")
-    } else {
-        None
-    }
-}
-
-fn databases(words: &Words<'_>) -> Option<&'static str> {
-    const FORMS: [(&str, &str); 7] = [
-        ("vacuum", "VACUUM"),
-        ("create database", "CREATE DATABASE"),
-        ("drop database", "DROP DATABASE"),
-        ("create tablespace", "CREATE TABLESPACE"),
-        ("drop tablespace", "DROP TABLESPACE"),
-        ("alter system", "ALTER SYSTEM"),
-        ("commit prepared", "COMMIT PREPARED"),
-    ];
-    if let Some((_, shown)) = FORMS.iter().find(|(form, _)| words.begins(form)) {
-        return Some(shown);
-    }
-    let moves = words.begins("alter database") && words.is(3, "set") && words.is(4, "tablespace");
-    moves.then_some("ALTER DATABASE … SET TABLESPACE")
-}
-
-fn reindex_or_cluster(words: &Words<'_>) -> Option<&'static str> {
-    if words.begins("reindex") {
-        // Options stand in parentheses; then comes what to rebuild.
-        let object = words.find("index|table|schema|database|system", 1)?;
-        let option = words.find_anywhere("concurrently").filter(|at| {
-            *at == object + 1
-                || (*at < object && !words.is(at + 1, "off|false") && words.text(at + 1) != "0")
-        });
-        if option.is_some() {
-            return Some("REINDEX CONCURRENTLY");
-        }
-        return words
-            .is(object, "schema|database|system")
-            .then_some("REINDEX of a schema or database");
-    }
-    if words.begins("cluster") {
-        let named = match words.text(1) {
-            "" => false,
-            "(" => words.tokens().last().is_some_and(|t| t.kind != Kind::Close),
-            _ => !(words.is(1, "verbose") && words.len() == 2),
-        };
-        return (!named).then_some("CLUSTER without a table");
-    }
-    None
-}
-
-fn subscription(words: &Words<'_>) -> Option<&'static str> {
-    let turned_off = |option: &str| {
-        words.find_anywhere(option).is_some_and(|at| {
-            let value = at + 1 + usize::from(words.text(at + 1) == "=");
-            ["false", "off", "0"].contains(&words.value(value).as_str())
-        })
-    };
-    if words.begins("create subscription") {
-        let harmless = turned_off("create_slot") || turned_off("connect");
-        return (!harmless).then_some("CREATE SUBSCRIPTION with a slot");
-    }
-    if words.begins("alter subscription") {
-        let changes = words.find("publication", 3).is_some();
-        return (changes && !turned_off("refresh")).then_some("ALTER SUBSCRIPTION … PUBLICATION");
-    }
-    None
 }

@@ -1,6 +1,7 @@
 //! What an SQLite migration must not contain.
 
 use crate::lex::Kind;
+use crate::sending::{Alone, Trace};
 
 use super::{Refusal, Words};
 
@@ -35,6 +36,27 @@ pub(super) fn refuse(words: &Words<'_>) -> Option<Refusal> {
         .or_else(|| transaction_control(words))
         .or_else(|| connection(words))
         .or_else(|| pragma(words))
+}
+
+/// What a file with `transaction=off` must not contain besides: a crash may lie between two of its statements.
+pub(super) fn refuse_apart(words: &Words<'_>) -> Option<Refusal> {
+    if !words.begins("create temp|temporary") {
+        return None;
+    }
+    refusal(
+        words.at(),
+        "what is temporary is gone before the next statement of a file with transaction=off",
+        "use a table of the file, or put what belongs together into a migration without transaction=off",
+    )
+}
+
+/// VACUUM is the one statement of SQLite that no transaction may hold.
+pub(super) fn alone(words: &Words<'_>) -> Option<Alone> {
+    words.begins("vacuum").then_some(Alone {
+        what: "VACUUM",
+        waits_for_all: false,
+        trace: Trace::Repeatable,
+    })
 }
 
 fn refusal(at: usize, message: impl Into<String>, hint: &'static str) -> Option<Refusal> {
@@ -90,11 +112,11 @@ fn transaction_control(words: &Words<'_>) -> Option<Refusal> {
 }
 
 fn connection(words: &Words<'_>) -> Option<Refusal> {
-    if words.begins("vacuum") {
+    if words.begins("vacuum") && words.find("into", 1).is_some() {
         return refusal(
             words.at(),
-            "VACUUM cannot run in a transaction: it needs transaction=off, which is not supported yet",
-            "take it out of this migration",
+            "VACUUM INTO writes another file",
+            "remove it: a migration changes the tenant's own file only",
         );
     }
     if words.begins("attach|detach") {

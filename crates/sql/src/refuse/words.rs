@@ -96,6 +96,20 @@ impl<'a> Words<'a> {
         inner.to_lowercase()
     }
 
+    /// A name as PostgreSQL stores it: small letters where it has no quotes. `None` where the token is no name, or one
+    /// in `U&` quotes.
+    pub(super) fn name(&self, index: usize) -> Option<String> {
+        let text = self.text(index);
+        match self.tokens.get(index)?.kind {
+            Kind::Word => Some(text.to_ascii_lowercase()),
+            Kind::QuotedName => {
+                let inner = text.strip_prefix('"')?.strip_suffix('"')?;
+                Some(inner.replace("\"\"", "\""))
+            }
+            _ => None,
+        }
+    }
+
     /// Byte of a token; of the last where there is none.
     pub(super) fn at_index(&self, index: usize) -> usize {
         self.tokens

@@ -192,7 +192,6 @@ fn other_wrong_settings_are_refused_at_their_place() {
 #[test]
 fn what_is_not_built_yet_is_refused_and_never_ignored() {
     for setting in [
-        "transaction=off",
         "scope=shared",
         "bake=72h",
         "min_app_version=2.1",

@@ -2,6 +2,8 @@
 
 // Marked as tests so that clippy lets their helpers unwrap.
 #[cfg(test)]
+mod apart;
+#[cfg(test)]
 mod headers;
 #[cfg(test)]
 mod properties;

@@ -149,15 +149,15 @@ fn what_cannot_run_in_a_transaction() {
         refused(
             Postgres,
             statement,
-            "needs transaction=off, which is not supported yet",
+            "it needs a file with `-- sanderling: transaction=off`",
         );
     }
     refused(
         Sqlite,
         "VACUUM",
-        "needs transaction=off, which is not supported yet",
+        "it needs a file with `-- sanderling: transaction=off`",
     );
-    refused(Sqlite, "VACUUM INTO 'a'", "needs transaction=off");
+    refused(Sqlite, "VACUUM INTO 'a'", "writes another file");
 }
 
 #[test]

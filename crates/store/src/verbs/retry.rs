@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use sanderling_core::event::RetriedTargets;
-use sanderling_core::{ErrorClass, EventKind, Outcome, RolloutId, RolloutState, TenantId};
+use sanderling_core::{ErrorClass, EventKind, RolloutId, RolloutState, TenantId};
 
 use super::overlap;
 use super::resume::UNCHANGED;
@@ -19,10 +19,10 @@ pub(crate) struct Retry {
     pub(crate) class: Option<ErrorClass>,
 }
 
-/// What is retried: what failed or waits for a sweep, and what a halt stopped between two versions. `dirty` needs a
-/// person first.
+/// What is retried: what failed or waits for a sweep, what stopped half way (it goes on where it stands, or says again
+/// what a person must decide), and what a halt stopped between two versions.
 const RETRIED: &str = "fleet = $1 AND rollout = $2 AND wave IS NOT NULL
-    AND (outcome IN ('failed', 'deferred') AND ($3 = '' OR class = $3) OR outcome = 'partial' AND $3 = '')";
+    AND (outcome IN ('failed', 'dirty', 'deferred') AND ($3 = '' OR class = $3) OR outcome = 'partial' AND $3 = '')";
 
 #[async_trait]
 impl Verb for Retry {
@@ -88,7 +88,7 @@ impl Retry {
                 Ok(RetriedTargets {
                     wave: usize::try_from(row.count(0)?).map_err(|_| corrupt("a wave's index"))?,
                     outcome,
-                    cause: cause.filter(|_| outcome == Outcome::Failed),
+                    cause: cause.filter(|_| outcome.counts_to_halt()),
                     targets: row.count(3)?,
                 })
             })

@@ -16,7 +16,7 @@ use sanderling_core::{
 };
 use sanderling_engine::{Claim, HostConfig, Hosts, Limits, Session, Step};
 use sanderling_secrets::Reference;
-use sanderling_sql::{Dialect, Statement, parse};
+use sanderling_sql::{Dialect, Sending, Statement, parse};
 use sanderling_store::{
     Grant, Held, Report, Store, Submission, TargetFilter, TargetRecord, TargetRef, TargetResult,
     Wanted,
@@ -243,6 +243,7 @@ impl Scene {
             text: "INSERT INTO probe (version) VALUES (1)".into(),
             line: 1,
             column: 1,
+            sending: Sending::Shared,
         };
         let statements: &'static [Statement] = Box::leak(Box::new([statement]));
         let version: &'static Version = Box::leak(Box::new(self.version.clone()));
@@ -256,6 +257,7 @@ impl Scene {
             lock_timeout_ms: None,
             statement_timeout_ms: None,
             has_ledger: false,
+            stepwise: false,
         }
     }
 
@@ -269,6 +271,7 @@ impl Scene {
             lock_timeout_ms: None,
             statement_timeout_ms: None,
             has_ledger: false,
+            stepwise: false,
         }
     }
 

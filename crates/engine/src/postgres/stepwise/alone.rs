@@ -1,0 +1,229 @@
+//! Statements that must run alone: what is asked before the first time, after a crash, and after they broke off.
+
+use sanderling_core::{ErrorClass, Failure};
+use sanderling_sql::{Alone, Trace};
+
+use super::traces::{Named, Seen};
+use crate::port::Step;
+use crate::postgres::connect::Connection;
+use crate::postgres::errors::Trouble;
+use crate::postgres::guard::Guard;
+
+/// What is known of a statement whose end nobody heard.
+pub(super) enum Verdict {
+    /// It took effect.
+    Done,
+    /// It did not, and nothing of it is left: it may be sent.
+    Again,
+    /// A person has to decide.
+    Open(Box<Failure>),
+}
+
+/// What a statement does, as far as the catalog shows it.
+enum Mark {
+    Made { index: Named, if_not_exists: bool },
+    Gone { index: Named, if_exists: bool },
+    Rebuilt { named: Named, is_table: bool },
+    Repeatable,
+    Unknown,
+}
+
+/// One such statement.
+pub(super) struct Lonely<'a> {
+    guard: &'a Guard,
+    step: &'a Step<'a>,
+    alone: &'a Alone,
+    mark: Mark,
+}
+
+impl<'a> Lonely<'a> {
+    /// Takes the statement's names apart.
+    pub(super) fn new(
+        guard: &'a Guard,
+        step: &'a Step<'a>,
+        alone: &'a Alone,
+    ) -> Result<Self, Failure> {
+        let named = |schema: &Option<String>, name: &str| {
+            Named::new(&guard.schema, schema.as_deref(), name)
+        };
+        let mark = match &alone.trace {
+            Trace::IndexMade {
+                schema,
+                name,
+                if_not_exists,
+            } => Mark::Made {
+                index: named(schema, name)?,
+                if_not_exists: *if_not_exists,
+            },
+            Trace::IndexGone {
+                schema,
+                name,
+                if_exists,
+            } => Mark::Gone {
+                index: named(schema, name)?,
+                if_exists: *if_exists,
+            },
+            Trace::Rebuilt {
+                table,
+                schema,
+                name,
+            } => Mark::Rebuilt {
+                named: named(schema, name)?,
+                is_table: *table,
+            },
+            Trace::Repeatable => Mark::Repeatable,
+            Trace::Unknown => Mark::Unknown,
+        };
+        Ok(Self {
+            guard,
+            step,
+            alone,
+            mark,
+        })
+    }
+
+    /// What it is called.
+    pub(super) fn what(&self) -> &'static str {
+        self.alone.what
+    }
+
+    /// Whether it waits until every older transaction has ended.
+    pub(super) fn waits_for_all(&self) -> bool {
+        self.alone.waits_for_all
+    }
+
+    /// Why the statement may not be announced for the first time: afterwards, what stands in the catalog under its
+    /// index's name is taken for its own.
+    pub(super) async fn before(
+        &self,
+        connection: &mut Connection,
+    ) -> Result<Option<Failure>, Trouble> {
+        match &self.mark {
+            Mark::Made {
+                index,
+                if_not_exists,
+            } => Ok(match index.look(connection).await? {
+                Seen::Nothing => None,
+                Seen::Invalid => Some(Failure::new(
+                    ErrorClass::Precondition,
+                    "invalid_index",
+                    format!(
+                        "index {called} is there and INVALID, and this migration did not begin it: make sure that nobody is building \
+                         it now, DROP INDEX CONCURRENTLY {called}, and retry",
+                        called = index.ident
+                    ),
+                )),
+                _ if *if_not_exists => None,
+                _ => Some(Failure::new(
+                    ErrorClass::MigrationSql,
+                    "42P07",
+                    format!("{} is there already", index.ident),
+                )),
+            }),
+            Mark::Gone {
+                index,
+                if_exists: false,
+            } => Ok((index.look(connection).await? == Seen::Nothing).then(|| {
+                Failure::new(
+                    ErrorClass::MigrationSql,
+                    "42704",
+                    format!("there is no index {}", index.ident),
+                )
+            })),
+            _ => Ok(None),
+        }
+    }
+
+    /// What became of the statement, whose end nobody heard. What it left half done is cleared away.
+    pub(super) async fn after(&self, connection: &mut Connection) -> Result<Verdict, Trouble> {
+        match &self.mark {
+            Mark::Made { index, .. } => match index.look(connection).await? {
+                Seen::Valid => Ok(Verdict::Done),
+                Seen::NoIndex => Ok(Verdict::Open(Box::new(self.undecided()))),
+                Seen::Nothing | Seen::Invalid => {
+                    self.clear(connection).await?;
+                    Ok(Verdict::Again)
+                }
+            },
+            Mark::Gone { index, .. } => Ok(match index.look(connection).await? {
+                Seen::Nothing => Verdict::Done,
+                _ => Verdict::Again,
+            }),
+            Mark::Rebuilt { .. } => {
+                self.clear(connection).await?;
+                Ok(Verdict::Again)
+            }
+            Mark::Repeatable => Ok(Verdict::Again),
+            Mark::Unknown => Ok(Verdict::Open(Box::new(self.undecided()))),
+        }
+    }
+
+    /// Clears away what the statement left when it broke off: indexes that answer no query and may cost every write.
+    /// Says which.
+    pub(super) async fn clear(&self, connection: &mut Connection) -> Result<Vec<String>, Trouble> {
+        let left = match &self.mark {
+            Mark::Made { index, .. } => match index.look(connection).await? {
+                Seen::Invalid => vec![index.ident.clone()],
+                _ => Vec::new(),
+            },
+            Mark::Rebuilt { named, is_table } => named.leftovers(connection, *is_table).await?,
+            _ => Vec::new(),
+        };
+        for index in &left {
+            let drop = format!("DROP INDEX CONCURRENTLY IF EXISTS {index}");
+            connection.rows(drop).await?;
+        }
+        Ok(left)
+    }
+
+    /// Why the statement, which met no error, has not done what it is for.
+    pub(super) async fn unproved(
+        &self,
+        connection: &mut Connection,
+    ) -> Result<Option<Failure>, Trouble> {
+        let index = match &self.mark {
+            Mark::Made { index, .. } => index,
+            Mark::Rebuilt {
+                named,
+                is_table: false,
+            } => named,
+            _ => return Ok(None),
+        };
+        let is = match index.look(connection).await? {
+            Seen::Valid => return Ok(None),
+            Seen::Invalid => "INVALID",
+            Seen::NoIndex => "not an index",
+            Seen::Nothing => "not there",
+        };
+        Ok(Some(Failure::new(
+            ErrorClass::MigrationSql,
+            "invalid_index",
+            format!("it met no error, yet {} is {is}", index.ident),
+        )))
+    }
+
+    /// Whether an error that broke it off leaves nobody the wiser: it may have got half way, where nothing looks.
+    pub(super) fn may_be_half_done(&self, class: ErrorClass) -> bool {
+        let broken_off = [
+            ErrorClass::LockTimeout,
+            ErrorClass::Timeout,
+            ErrorClass::Cancelled,
+            ErrorClass::Deadlock,
+        ];
+        matches!(self.mark, Mark::Unknown) && broken_off.contains(&class)
+    }
+
+    fn undecided(&self) -> Failure {
+        let (tenant, version) = (&self.guard.tenant, self.step.version);
+        Failure::new(
+            ErrorClass::Precondition,
+            "undecided",
+            format!(
+                "{what} was begun here, its end was not heard, and the catalog cannot tell whether it took effect: look at the \
+                 tenant, then say `sanderling repair step --tenant {tenant} --version {version} --done --reason \"…\"`, or \
+                 `--again` if it did not",
+                what = self.alone.what
+            ),
+        )
+    }
+}

@@ -1,0 +1,89 @@
+//! What the catalog says about a statement whose end nobody heard.
+
+use sanderling_core::Failure;
+use sqlx::postgres::PgRow;
+
+use crate::postgres::connect::{Connection, text};
+use crate::postgres::errors::Trouble;
+use crate::postgres::names::{Schema, ident, literal};
+
+/// What stands in the catalog under an index's name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Seen {
+    /// Nothing.
+    Nothing,
+    /// A table, a view, a sequence.
+    NoIndex,
+    /// An index that answers queries and is kept up to date.
+    Valid,
+    /// What a build that broke off has left.
+    Invalid,
+}
+
+/// An index, or a table with indexes, by name.
+pub(super) struct Named {
+    /// Its qualified name, quoted.
+    pub(super) ident: String,
+    schema: String,
+    name: String,
+}
+
+impl Named {
+    /// A name in the tenant's schema, unless the statement says another.
+    pub(super) fn new(tenant: &Schema, schema: Option<&str>, name: &str) -> Result<Self, Failure> {
+        let schema = schema.unwrap_or(&tenant.name);
+        Ok(Self {
+            ident: format!("{}.{}", ident(schema)?, ident(name)?),
+            schema: literal(schema)?.to_string(),
+            name: literal(name)?.to_string(),
+        })
+    }
+
+    /// Looks the index up.
+    pub(super) async fn look(&self, connection: &mut Connection) -> Result<Seen, Trouble> {
+        let Self { schema, name, .. } = self;
+        let ask = format!(
+            "SELECT c.relkind::text, (i.indisvalid AND i.indisready AND i.indislive)::text
+ FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace
+ LEFT JOIN pg_catalog.pg_index i ON i.indexrelid OPERATOR(pg_catalog.=) c.oid
+ WHERE n.nspname OPERATOR(pg_catalog.=) {schema}::name AND c.relname OPERATOR(pg_catalog.=) {name}::name"
+        );
+        Ok(seen(connection.rows(ask).await?.first()))
+    }
+
+    /// The INVALID indexes that a broken-off REINDEX CONCURRENTLY has left, of this index's table or of the table of
+    /// this name; quoted. The server calls the new index `<name>_ccnew` and the old one `<name>_ccold`, with a number
+    /// where it must.
+    pub(super) async fn leftovers(
+        &self,
+        connection: &mut Connection,
+        is_table: bool,
+    ) -> Result<Vec<String>, Trouble> {
+        let Self { schema, name, .. } = self;
+        let of = if is_table { "t" } else { "me" };
+        let ask = format!(
+            "SELECT pg_catalog.format('%I.%I', n.nspname, c.relname) FROM pg_catalog.pg_index i
+ JOIN pg_catalog.pg_class c ON c.oid OPERATOR(pg_catalog.=) i.indexrelid
+ JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace
+ JOIN pg_catalog.pg_class t ON t.oid OPERATOR(pg_catalog.=) i.indrelid
+ LEFT JOIN pg_catalog.pg_index mine ON mine.indrelid OPERATOR(pg_catalog.=) i.indrelid
+ LEFT JOIN pg_catalog.pg_class me ON me.oid OPERATOR(pg_catalog.=) mine.indexrelid
+ WHERE NOT i.indisvalid AND c.relname::text OPERATOR(pg_catalog.~) '_cc(new|old)[0-9]*$'
+ AND {of}.relname OPERATOR(pg_catalog.=) {name}::name AND n.nspname OPERATOR(pg_catalog.=) {schema}::name
+ GROUP BY n.nspname, c.relname ORDER BY n.nspname, c.relname"
+        );
+        let rows = connection.rows(ask).await?;
+        Ok(rows.iter().filter_map(|row| text(row, 0)).collect())
+    }
+}
+
+fn seen(row: Option<&PgRow>) -> Seen {
+    let Some(row) = row else {
+        return Seen::Nothing;
+    };
+    match text(row, 1).as_deref() {
+        Some("true") => Seen::Valid,
+        Some(_) => Seen::Invalid,
+        None => Seen::NoIndex,
+    }
+}
