@@ -11,7 +11,7 @@ use sanderling_sql::Dialect;
 
 use crate::grouping::{by_group, in_order};
 use crate::port::{Catalog, Driver, EngineError};
-use crate::postgres::PostgresDriver;
+use crate::postgres::{PostgresDriver, RECYCLE_AFTER};
 use crate::role::RoleTemplate;
 use crate::sqlite::SqliteDriver;
 
@@ -49,6 +49,7 @@ impl HostConfig {
 /// The hosts of a fleet.
 pub struct Hosts {
     configs: BTreeMap<HostName, HostConfig>,
+    recycle_after: u32,
     opened: Mutex<BTreeMap<HostName, Opened>>,
 }
 
@@ -76,8 +77,16 @@ impl Hosts {
         }
         Ok(Self {
             configs: by_name,
+            recycle_after: RECYCLE_AFTER,
             opened: Mutex::default(),
         })
+    }
+
+    /// Closes a connection after so many sessions instead of 1,000. To be said before the first is opened.
+    #[must_use]
+    pub fn recycling_after(mut self, sessions: u32) -> Self {
+        self.recycle_after = sessions;
+        self
     }
 
     /// The driver of a host. Resolves the references in its URL, once.
@@ -200,6 +209,7 @@ impl Hosts {
                 setting,
                 &url,
                 config.connections,
+                self.recycle_after,
                 config.role.clone(),
             )
             .map(|driver| Opened::Postgres(Arc::new(driver))),

@@ -11,7 +11,7 @@ use super::connect::{Connection, Key, Opener};
 
 /// A connection is closed after this many uses: a backend's catalog caches grow with every schema that it has seen,
 /// and are only given back with the process.
-const RECYCLE_AFTER: u32 = 1_000;
+pub(crate) const RECYCLE_AFTER: u32 = 1_000;
 
 /// A connection that no tenant wanted for so long is closed: the server's places are not ours to sit on. Long enough
 /// for the pause between two claims of a worker.
@@ -21,6 +21,8 @@ const KEPT_IDLE: Duration = Duration::from_secs(5);
 pub(crate) struct Connections {
     opener: Opener,
     budget: Arc<Budget<Connection>>,
+    /// Sessions that a connection serves.
+    recycle_after: u32,
     /// Closes what stays idle; begun with the first connection that is kept, ended with this value.
     sweeper: Mutex<Option<AbortHandle>>,
 }
@@ -33,10 +35,12 @@ impl Connections {
         setting: &'static str,
         url: &str,
         limit: usize,
+        recycle_after: u32,
     ) -> Result<Self, Failure> {
         Ok(Self {
             opener: Opener::new(host, setting, url)?,
             budget: Budget::new(limit),
+            recycle_after,
             sweeper: Mutex::default(),
         })
     }
@@ -78,7 +82,7 @@ impl Connections {
         connection.idle_since = Instant::now();
         let permit = connection.permit.take();
         let kept = match permit {
-            Some(permit) if connection.uses < RECYCLE_AFTER => {
+            Some(permit) if connection.uses < self.recycle_after => {
                 let over = self.budget.keep(connection, permit);
                 self.sweep();
                 close(over).await;

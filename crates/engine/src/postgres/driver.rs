@@ -10,13 +10,12 @@ use sanderling_core::{Failure, HostName, Inspection, Place, Standing, StoreId, V
 use super::connect::{Connection, Key, Purpose, text};
 use super::connections::Connections;
 use super::errors::{MISSING, Trouble};
-use super::guard::{Guard, RESET, install_fence};
+use super::guard::{Guard, RESET};
 use super::names::{Schema, literal};
-use super::ownership::{ask_fence, not_our_fence};
 use super::role::Role;
 use super::session::PostgresSession;
 use super::stepwise::decide;
-use super::{catalog, inspect, places, survey};
+use super::{catalog, fence, inspect, places, survey};
 use crate::grouping::by_group;
 use crate::port::{Catalog, Claim, Decision, Driver, EngineError, Limits, Session};
 use crate::role::RoleTemplate;
@@ -47,18 +46,7 @@ impl Shared {
         if self.fenced().contains(&connection.database_oid) {
             return Ok(());
         }
-        if connection.rows(ask_fence()).await?.is_empty()
-            && let Err(trouble) = connection.rows(install_fence()).await
-        {
-            // The transaction that failed must not stay open; the trouble itself is what matters.
-            let _ = connection.rows("ROLLBACK".to_owned()).await;
-            return Err(trouble);
-        }
-        // Asked again after an installation: somebody may have been faster, or own the schema.
-        let ours = connection.rows(ask_fence()).await?;
-        if ours.first().and_then(|row| text(row, 0)).as_deref() != Some("true") {
-            return Err(Trouble::Server(not_our_fence()));
-        }
+        fence::ensure(connection).await?;
         self.fenced().insert(connection.database_oid.clone());
         Ok(())
     }
@@ -139,12 +127,13 @@ impl PostgresDriver {
         setting: &'static str,
         url: &str,
         connections: u32,
+        recycle_after: u32,
         role: Option<RoleTemplate>,
     ) -> Result<Self, Failure> {
         let limit = usize::try_from(connections).unwrap_or(usize::MAX).max(1);
         Ok(Self {
             shared: Arc::new(Shared {
-                connections: Connections::new(host, setting, url, limit)?,
+                connections: Connections::new(host, setting, url, limit, recycle_after)?,
                 fenced: Mutex::default(),
             }),
             limit,

@@ -4,7 +4,7 @@
 use sanderling_core::{Epoch, Failure, LedgerRow, RolloutId, StoreId, TenantId};
 
 use super::errors::state;
-use super::names::{Schema, installation_key, literal};
+use super::names::{Schema, literal};
 use super::ownership;
 use super::role::Role;
 use crate::port::{Claim, Step};
@@ -374,17 +374,6 @@ END ${tag}$",
 /// The ledger's qualified name as a literal.
 fn schema_ledger(schema: &Schema) -> Result<String, Failure> {
     Ok(literal(&schema.ledger())?.to_string())
-}
-
-/// Creates the fence's table; the lock makes the race of two `IF NOT EXISTS` impossible.
-pub(crate) fn install_fence() -> String {
-    format!(
-        "BEGIN; SET LOCAL lock_timeout = '30s'; SELECT pg_catalog.pg_advisory_xact_lock({}); \
-         CREATE SCHEMA IF NOT EXISTS sanderling; \
-         CREATE TABLE IF NOT EXISTS sanderling.fence (place text COLLATE \"C\" PRIMARY KEY, store_id text NOT NULL, \
-         epoch bigint NOT NULL, claim text NOT NULL); COMMIT",
-        installation_key()
-    )
 }
 
 /// What `pg_stat_activity` shows while the message runs; the server keeps 63 bytes of ASCII.

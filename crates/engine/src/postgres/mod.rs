@@ -6,6 +6,7 @@ mod connect;
 mod connections;
 mod driver;
 mod errors;
+mod fence;
 mod guard;
 mod inspect;
 mod message;
@@ -20,4 +21,5 @@ mod stepwise;
 mod survey;
 mod verdict;
 
+pub(crate) use connections::RECYCLE_AFTER;
 pub(crate) use driver::PostgresDriver;

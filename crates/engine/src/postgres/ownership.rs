@@ -45,11 +45,11 @@ END IF;
     )
 }
 
-/// Asks for the fence's table: no row where it is missing, else whether it and its schema are ours.
+/// Asks for the fence's table: no row where it is missing, else whether it and its schema are ours, and its comment.
 pub(super) fn ask_fence() -> String {
     format!(
         "SELECT ({OURS}{TRUSTED})) AND EXISTS (SELECT FROM pg_catalog.pg_roles o WHERE o.oid = n.nspowner \
-         AND {TRUSTED}))::text \
+         AND {TRUSTED}))::text, pg_catalog.obj_description(c.oid, 'pg_class') \
          FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
          WHERE n.nspname = 'sanderling' AND c.relname = 'fence'"
     )

@@ -13,7 +13,7 @@ use crate::support::{Fleet, LIMITS, Migration, applied, claim, failed, first};
 
 /// `connections` of every host in these tests.
 const BUDGET: usize = 4;
-const DATABASES: usize = 30;
+const DATABASES: usize = 100;
 
 /// A small server with many databases, each with one schema that has a ledger.
 struct Small {

@@ -4,6 +4,7 @@
 
 mod budget;
 mod conformance;
+mod databases;
 mod hostile;
 mod ownership;
 mod poolers;

@@ -70,6 +70,8 @@ async fn state_reset_between_tenants() {
             "CREATE TEMP TABLE accounts (id integer)",
             "SET work_mem = '77MB'",
             "PREPARE kept AS SELECT 1",
+            "CREATE SEQUENCE numbers",
+            "SELECT nextval('numbers')",
             // Spelled so that giving the connection back cannot know of them: the next message has to.
             "DO $$ BEGIN EXECUTE 'DECLARE held CURSOR WITH HO' || 'LD FOR SELECT 1'; END $$",
             "DO $$ BEGIN EXECUTE 'SELECT pg_advi' || 'sory_lock(4711)'; END $$",
@@ -90,6 +92,7 @@ async fn state_reset_between_tenants() {
                 (SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = 4711) AS locks,
                 (current_setting('work_mem') = '77MB')::int AS settings,
                 (current_user <> session_user)::int AS role",
+            "DO $$ BEGIN PERFORM lastval(); UPDATE found SET prepared = 99; EXCEPTION WHEN object_not_in_prerequisite_state THEN NULL; END $$",
         ],
     );
     applied(fleet.apply(&b, &claim(1), &finds).await);
@@ -116,6 +119,25 @@ async fn state_reset_between_tenants() {
             "DROP OWNED BY state_reset_role; DROP ROLE state_reset_role",
         )
         .await;
+}
+
+/// A backend's caches grow with every tenant it has seen; only its end gives them back.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_serves_so_many_tenants_and_no_more() {
+    let (mut fleet, proxy) = counted();
+    fleet.hosts = fleet.hosts.recycling_after(3);
+    let place = fleet.create("t1").await;
+    fleet.run(&place, "CREATE TABLE served (pid integer)").await;
+    for version in 1..=7 {
+        let note = Migration::new(
+            &version.to_string(),
+            &["INSERT INTO served VALUES (pg_backend_pid())"],
+        );
+        applied(fleet.apply(&place, &claim(1), &note).await);
+    }
+    let pids = "SELECT count(DISTINCT pid) FROM served";
+    assert_eq!(fleet.count(&place, pids).await, 3);
+    assert_eq!(proxy.connections(), 3);
 }
 
 #[tokio::test(flavor = "multi_thread")]
