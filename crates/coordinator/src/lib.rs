@@ -5,6 +5,7 @@ mod leader;
 mod look;
 mod planning;
 mod refusal;
+mod repair;
 mod status;
 mod verify;
 
@@ -12,5 +13,6 @@ pub use fleet::Fleet;
 pub use leader::{Coordinator, CoordinatorOptions};
 pub use planning::{PlanRequest, Planned, plan};
 pub use refusal::{LookingError, PlanningError};
+pub use repair::{Order, repair_epochs};
 pub use status::{StatusReport, status};
 pub use verify::verify;

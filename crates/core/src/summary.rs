@@ -1,8 +1,9 @@
-//! What scripts read: the JSON documents of `plan`, `up`, `status` and `verify`, built from plans and rollouts.
+//! What scripts read: the JSON documents of `plan`, `up`, `status`, `verify` and `repair`, built from plans and rollouts.
 //!
 //! Field names are public. Fields are only ever added.
 
 mod plan;
+mod repair;
 mod rollout;
 mod status;
 mod verify;
@@ -11,6 +12,7 @@ mod verify;
 mod tests;
 
 pub use plan::{PathSummary, PlanSummary, WaveSummary};
+pub use repair::{EpochRepair, ForeignFence, RaisedEpoch, UnreadFence};
 pub use rollout::{CauseSummary, HaltSummary, OutcomeSummary, RolloutSummary};
 pub use status::{StatusSummary, VersionSummary};
 pub use verify::VerifySummary;

@@ -174,6 +174,18 @@ pub(crate) enum Rollout {
 pub(crate) enum Repair {
     /// Say whether a statement of a transaction=off migration took effect, where nobody heard its end
     Step(RepairStep),
+    /// Raise the control store's epochs to those of the tenants' fences, after the store was restored from a backup
+    Epochs {
+        /// Only tenants that match all of these comma-separated terms
+        #[arg(long, value_name = "SELECTOR")]
+        tenants: Option<String>,
+        /// Why, for the audit log
+        #[arg(long, required_unless_present = "dry_run")]
+        reason: Option<String>,
+        /// Only say what would be raised
+        #[arg(long)]
+        dry_run: bool,
+    },
 }
 
 /// `sanderling repair step`

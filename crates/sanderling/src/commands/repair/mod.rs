@@ -1,5 +1,6 @@
 //! `sanderling repair …`: what only a person can put right.
 
+mod epochs;
 mod step;
 
 use crate::cli::Repair;
@@ -10,5 +11,10 @@ use crate::wiring::Wiring;
 pub(crate) async fn run(wiring: &Wiring, repair: &Repair) -> anyhow::Result<Exit> {
     match repair {
         Repair::Step(args) => step::run(wiring, args).await,
+        Repair::Epochs {
+            tenants,
+            reason,
+            dry_run,
+        } => epochs::run(wiring, tenants.as_deref(), reason.as_deref(), *dry_run).await,
     }
 }
