@@ -25,6 +25,7 @@ pub(crate) struct Fleet {
     files: Vec<String>,
     rollout: String,
     settings: String,
+    connections: u32,
 }
 
 impl Fleet {
@@ -41,6 +42,7 @@ impl Fleet {
             files: Vec::new(),
             rollout: String::new(),
             settings: String::new(),
+            connections: 24,
         }
     }
 
@@ -83,6 +85,12 @@ impl Fleet {
         self
     }
 
+    /// Connections to the PostgreSQL host, instead of 24.
+    pub(crate) fn pg_connections(mut self, n: u32) -> Self {
+        self.connections = n;
+        self
+    }
+
     /// Lines below `[rollout]`.
     pub(crate) fn rollout(mut self, toml: &str) -> Self {
         self.rollout = toml.into();
@@ -116,7 +124,10 @@ impl Fleet {
 
     fn toml(&self) -> String {
         let postgres = self.postgres.as_ref().map_or_else(String::new, |url| {
-            format!("[hosts.pg]\nurl = \"{url}\"\nconnections = 24\n")
+            format!(
+                "[hosts.pg]\nurl = \"{url}\"\nconnections = {}\n",
+                self.connections
+            )
         });
         format!(
             "[fleet]\nname = \"{}\"\nmigrations = \"migrations\"\ntenants = [\"tenants/*.csv\"]\ncreate_missing = true\n\

@@ -14,5 +14,5 @@ pub use leader::{Coordinator, CoordinatorOptions};
 pub use planning::{PlanRequest, Planned, plan};
 pub use refusal::{LookingError, PlanningError};
 pub use repair::{Order, repair_epochs};
-pub use status::{StatusReport, status};
+pub use status::{StatusReport, hosts_away, status};
 pub use verify::verify;

@@ -1,10 +1,12 @@
 //! Which versions tenants are at. Reads only.
 
+use std::collections::BTreeMap;
+
 use sanderling_core::assess::{Assessment, assess};
 use sanderling_core::selector::Selector;
-use sanderling_core::summary::{RolloutSummary, StatusSummary};
-use sanderling_core::{Standing, TenantId};
-use sanderling_store::Store;
+use sanderling_core::summary::{AwayHost, RolloutSummary, StatusSummary};
+use sanderling_core::{HostName, Standing, TenantId};
+use sanderling_store::{Store, StoreError};
 
 use crate::fleet::Fleet;
 use crate::refusal::{LookingError, PlanningError};
@@ -16,6 +18,25 @@ pub struct StatusReport {
     pub summary: StatusSummary,
     /// Tenants that need somebody's eye, with the reason.
     pub noteworthy: Vec<(TenantId, String)>,
+}
+
+/// The hosts that live workers cannot work on, by name.
+///
+/// # Errors
+/// The control store does not answer.
+pub async fn hosts_away(store: &dyn Store) -> Result<Vec<AwayHost>, StoreError> {
+    let mut hosts: BTreeMap<HostName, AwayHost> = BTreeMap::new();
+    for away in store.workers().await?.into_iter().flat_map(|w| w.away) {
+        let host = hosts.entry(away.host.clone()).or_insert(AwayHost {
+            host: away.host,
+            since: away.since,
+            reason: away.reason,
+            workers: 0,
+        });
+        host.since = host.since.min(away.since);
+        host.workers += 1;
+    }
+    Ok(hosts.into_values().collect())
 }
 
 /// Looks at the selected tenants and, where there is a store, at the active rollouts.
@@ -33,6 +54,10 @@ pub async fn status(
         .iter()
         .map(|standing| assess(&metas, &newest, standing, true, fleet.create_missing))
         .collect();
+    let hosts_away = match store {
+        Some(store) => Some(hosts_away(store).await?),
+        None => None,
+    };
     let rollouts = match store {
         Some(store) => {
             let active = store.rollouts(true, 1_000).await?;
@@ -54,7 +79,10 @@ pub async fn status(
         })
         .collect();
     Ok(StatusReport {
-        summary: StatusSummary::new(standings.iter().zip(&assessments), rollouts),
+        summary: StatusSummary {
+            hosts_away,
+            ..StatusSummary::new(standings.iter().zip(&assessments), rollouts)
+        },
         noteworthy,
     })
 }

@@ -48,9 +48,15 @@ pub fn delay(
     if attempts_so_far.saturating_add(1) >= backoff.attempts {
         return None;
     }
-    let factor = 1u64.checked_shl(attempts_so_far).unwrap_or(u64::MAX);
+    Some(wait(backoff, attempts_so_far, random))
+}
+
+/// How long to wait, in milliseconds, after `n` waits before this one, whatever the number of attempts: a share of
+/// `min(max, base * 2^n)`, as in [`delay`].
+pub fn wait(backoff: &Backoff, n: u32, random: f64) -> u64 {
+    let factor = 1u64.checked_shl(n).unwrap_or(u64::MAX);
     let ceiling = backoff.base_ms.saturating_mul(factor).min(backoff.max_ms);
-    Some(share(ceiling, random))
+    share(ceiling, random)
 }
 
 /// The share of a number of milliseconds, rounded to the nearest.

@@ -14,5 +14,5 @@ mod tests;
 pub use plan::{PathSummary, PlanSummary, WaveSummary};
 pub use repair::{EpochRepair, ForeignFence, RaisedEpoch, UnreadFence};
 pub use rollout::{CauseSummary, HaltSummary, OutcomeSummary, RolloutSummary};
-pub use status::{StatusSummary, VersionSummary};
+pub use status::{AwayHost, StatusSummary, VersionSummary};
 pub use verify::VerifySummary;

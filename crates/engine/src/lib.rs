@@ -2,6 +2,7 @@
 
 mod fingerprint;
 mod grouping;
+mod host_fault;
 mod hosts;
 mod ledger;
 mod port;
@@ -12,6 +13,7 @@ mod role;
 mod send;
 mod sqlite;
 
+pub use host_fault::HostFault;
 pub use hosts::{HostConfig, Hosts};
 pub use port::{
     Catalog, Claim, Decision, Driver, EngineError, Evidence, FenceRefusal, Limits, Session, Step,

@@ -80,6 +80,7 @@ impl Follower {
                 progress.event(&record.rollout, event);
             }
         }
+        progress.hosts(sanderling_coordinator::hosts_away(&*self.store).await?);
         progress.state(&record);
         Ok(record)
     }

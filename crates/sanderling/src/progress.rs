@@ -3,7 +3,8 @@
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
-use sanderling_core::{Event, EventKind, Outcome, Rollout};
+use sanderling_core::summary::AwayHost;
+use sanderling_core::{Event, EventKind, HostName, Outcome, Rollout};
 use sanderling_store::RolloutRecord;
 use serde_json::json;
 
@@ -23,6 +24,7 @@ pub(crate) struct Progress {
     since: Instant,
     last_line: Instant,
     done_at_first: Option<u64>,
+    away: Vec<HostName>,
 }
 
 impl Progress {
@@ -41,6 +43,7 @@ impl Progress {
             since: now,
             last_line: now,
             done_at_first: None,
+            away: Vec::new(),
         }
     }
 
@@ -119,6 +122,19 @@ impl Progress {
         }
     }
 
+    /// The hosts that workers cannot work on: said when one goes, and when it is back.
+    pub(crate) fn hosts(&mut self, hosts: Vec<AwayHost>) {
+        for host in hosts.iter().filter(|host| !self.away.contains(&host.host)) {
+            self.talk(&render::away(host));
+        }
+        for back in &self.away {
+            if !hosts.iter().any(|host| host.host == *back) {
+                self.talk(&format!("host {back} is back"));
+            }
+        }
+        self.away = hosts.into_iter().map(|host| host.host).collect();
+    }
+
     /// Where the rollout stands.
     pub(crate) fn state(&mut self, record: &RolloutRecord) {
         let planned: u64 = record.rollout.waves.iter().map(|w| w.planned).sum();
@@ -135,6 +151,9 @@ impl Progress {
             "{failed} failed, {} in flight",
             record.rollout.in_flight.len()
         );
+        for host in &self.away {
+            message.push_str(&format!(", host {host} away"));
+        }
         if let Some(left) = self.time_left(done - first.min(done), pending) {
             message.push_str(&format!(", about {} left", render::duration(left)));
         }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use sanderling_core::rollout::{CauseGroup, Halt};
+use sanderling_core::summary::AwayHost;
 use sanderling_core::{Failure, Micros, Outcome, Rollout, RolloutState};
 
 /// `1 tenant`, `8,000 tenants`.
@@ -65,6 +66,16 @@ pub(crate) fn halt_line(halt: &Halt) -> String {
         halt.tolerated,
         halt.tenant,
         halt.cause
+    )
+}
+
+/// `host pg is away since 2026-11-27T02:00:00Z: connection refused; its tenants wait`.
+pub(crate) fn away(host: &AwayHost) -> String {
+    let (verb, said) = host.reason.split_once(": ").unwrap_or((&host.reason, ""));
+    format!(
+        "host {} {verb} since {}: {said}; its tenants wait, and go on by themselves when it is back",
+        host.host,
+        time(host.since)
     )
 }
 

@@ -247,6 +247,14 @@ impl Store for Handle {
         self.0.perform(verb).await
     }
 
+    async fn away(&self, worker: &WorkerId, hosts: &[(HostName, Duration, String)]) -> Answer<()> {
+        let verb = workers::Away {
+            worker: worker.clone(),
+            hosts: hosts.to_vec(),
+        };
+        self.0.perform(verb).await
+    }
+
     async fn workers(&self) -> Answer<Vec<WorkerRecord>> {
         self.0.perform(workers::Workers).await
     }

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod alive;
 mod control;
 mod link;
 mod open;
@@ -11,7 +12,7 @@ mod verbs;
 
 pub use open::{open, open_existing};
 pub use port::{
-    Believed, Budget, Candidate, ClaimMode, Command, CommandReceipt, Grant, Held, Leadership,
-    Receipt, RenewedClaim, Report, RolloutRecord, Store, StoreError, Submission, Submitted,
-    TargetFilter, TargetRecord, TargetRef, TargetResult, Wanted, WorkerRecord,
+    Believed, Budget, Candidate, ClaimMode, Command, CommandReceipt, Grant, Held, HostAway,
+    Leadership, Receipt, RenewedClaim, Report, RolloutRecord, Store, StoreError, Submission,
+    Submitted, TargetFilter, TargetRecord, TargetRef, TargetResult, Wanted, WorkerRecord,
 };

@@ -16,6 +16,7 @@ use sanderling_core::{
     Outcome, Place, Rollout, RolloutId, StoreId, TenantId, Version, WorkerId,
 };
 
+pub use crate::alive::{HostAway, WorkerRecord};
 pub use error::StoreError;
 
 /// The control store of one fleet.
@@ -170,6 +171,14 @@ pub trait Store: Send + Sync {
         worker: &WorkerId,
         hosts: &BTreeMap<HostName, u64>,
         lease: Duration,
+    ) -> Result<(), StoreError>;
+
+    /// Notes which hosts a worker cannot work on: since how long, and why. Replaces what it noted before; holds as long
+    /// as its heartbeat.
+    async fn away(
+        &self,
+        worker: &WorkerId,
+        hosts: &[(HostName, Duration, String)],
     ) -> Result<(), StoreError>;
 
     /// Workers whose note has not expired.
@@ -411,6 +420,17 @@ pub enum TargetResult {
         /// Whether the claim's epoch was committed to the fence, so that nothing of it is still on its way.
         fenced: bool,
     },
+    /// Given back because its host is away: pending again, not before `after` has passed. No attempt of its own.
+    HostAway {
+        /// What the host did.
+        failure: Failure,
+        /// How long to wait.
+        after: Duration,
+        /// Versions applied so far, by evidence.
+        applied: Vec<Version>,
+        /// As of a retry.
+        fenced: bool,
+    },
     /// Given back unused or between versions, by a drain: pending again at once.
     Released {
         /// Versions applied so far, by evidence.
@@ -469,15 +489,4 @@ pub struct CommandReceipt {
     pub changed: bool,
     /// Targets affected (retried, cancelled).
     pub targets: u64,
-}
-
-/// A live worker.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct WorkerRecord {
-    /// The worker.
-    pub worker: WorkerId,
-    /// The hosts it serves.
-    pub hosts: Vec<HostName>,
-    /// Until when its note holds.
-    pub until: Micros,
 }

@@ -171,6 +171,14 @@ impl Postgres {
         self.own().log_path()
     }
 
+    /// The data directory of a private server: for what a test does to it while it is down.
+    ///
+    /// # Panics
+    /// As [`Postgres::pid`].
+    pub fn data_path(&self) -> PathBuf {
+        self.own().home_path().join("data")
+    }
+
     /// Freezes a private server and its sessions (SIGSTOP).
     ///
     /// # Panics

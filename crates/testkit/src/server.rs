@@ -63,6 +63,10 @@ impl Server {
         self.child().id()
     }
 
+    pub(crate) fn home_path(&self) -> &std::path::Path {
+        self.home.path()
+    }
+
     pub(crate) fn log_path(&self) -> PathBuf {
         self.home.path().join("log")
     }

@@ -10,10 +10,14 @@ use sanderling_engine::Hosts;
 use sanderling_failpoints::failpoint;
 use sanderling_store::{Budget, Candidate, Grant, Store, StoreError, TargetRef, Wanted};
 
+use crate::circuit::{Admission, Circuits, Probe};
+
 /// A granted claim and the lock that was taken for it.
 pub(crate) struct Claimed {
     pub(crate) grant: Grant,
     pub(crate) lock: (LockKey, Nonce),
+    /// Where its host's circuit is open: the right to try it.
+    pub(crate) probe: Option<Probe>,
 }
 
 /// Asks for work.
@@ -23,6 +27,7 @@ pub(crate) struct Claimer {
     pub(crate) worker: WorkerId,
     pub(crate) fleet: String,
     pub(crate) hosts: Arc<Hosts>,
+    pub(crate) circuits: Arc<Circuits>,
     pub(crate) lease: Duration,
     pub(crate) ttl: Duration,
     /// Since when a candidate's lock has been refused without a break.
@@ -36,7 +41,7 @@ impl Claimer {
         free: usize,
         mine: impl Fn(&TargetRef) -> bool,
     ) -> Result<Vec<Claimed>, StoreError> {
-        let hosts: Vec<_> = self.hosts.budgets().into_keys().collect();
+        let (hosts, mut probes) = self.admitted();
         // More than fit, because other workers reach for the same ones first.
         let limit = u32::try_from(free.saturating_mul(4).max(32)).unwrap_or(u32::MAX);
         let candidates = self.store.candidates(&hosts, limit).await?;
@@ -44,7 +49,11 @@ impl Claimer {
             .retain(|target, _| candidates.iter().any(|c| c.target == *target));
         let mut granted = Vec::new();
         let mut by_rollout: BTreeMap<RolloutId, Vec<Candidate>> = BTreeMap::new();
+        let mut probed = HashSet::new();
         for candidate in candidates.into_iter().filter(|c| !mine(&c.target)) {
+            if probes.contains_key(&candidate.host) && !probed.insert(candidate.host.clone()) {
+                continue;
+            }
             by_rollout
                 .entry(candidate.target.rollout.clone())
                 .or_default()
@@ -56,7 +65,10 @@ impl Claimer {
                 break;
             }
             match self.claim_in(candidates, missing).await {
-                Ok(claimed) => granted.extend(claimed),
+                Ok(claimed) => granted.extend(claimed.into_iter().map(|claimed| Claimed {
+                    probe: probes.remove(&claimed.grant.place.host),
+                    ..claimed
+                })),
                 // The others must not suffer from one; what was granted is worked off.
                 Err(error) => {
                     tracing::warn!(%rollout, %error, "no claims in this rollout; asking again")
@@ -64,6 +76,22 @@ impl Claimer {
             }
         }
         Ok(granted)
+    }
+
+    /// The hosts that may be tried, and of those whose circuits are open the right to one probe each.
+    fn admitted(&self) -> (Vec<HostName>, BTreeMap<HostName, Probe>) {
+        let (mut hosts, mut probes) = (Vec::new(), BTreeMap::new());
+        for host in self.hosts.budgets().into_keys() {
+            match self.circuits.admit(&host) {
+                Admission::Wait => continue,
+                Admission::Free => {}
+                Admission::Probe(probe) => {
+                    probes.insert(host.clone(), probe);
+                }
+            }
+            hosts.push(host);
+        }
+        (hosts, probes)
     }
 
     /// Claims up to `free` targets of one rollout. A host where not all were granted is left alone until the next
@@ -163,9 +191,11 @@ impl Claimer {
         Ok(granted?
             .into_iter()
             .filter_map(|grant| {
-                locks
-                    .remove(&grant.target)
-                    .map(|lock| Claimed { grant, lock })
+                locks.remove(&grant.target).map(|lock| Claimed {
+                    grant,
+                    lock,
+                    probe: None,
+                })
             })
             .collect())
     }

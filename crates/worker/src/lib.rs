@@ -1,6 +1,8 @@
 #![doc = include_str!("../README.md")]
 
+mod away;
 mod bundles;
+mod circuit;
 mod claim;
 mod found;
 mod held;

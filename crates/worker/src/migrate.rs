@@ -7,14 +7,16 @@ use sanderling_core::policy::Atomic;
 use sanderling_core::{
     Epoch, ErrorClass, Failure, LedgerRow, Nonce, Outcome, RowState, StoreId, Version, WorkerId,
 };
-use sanderling_engine::{Claim, Evidence, Hosts, Limits, Session, Step, StepOutcome};
+use sanderling_engine::{Claim, Evidence, HostFault, Hosts, Limits, Session, Step, StepOutcome};
 use sanderling_failpoints::failpoint;
 use sanderling_store::{
     ClaimMode, Grant, Held, RenewedClaim, Report, Store, StoreError, TargetResult,
 };
 use tokio_util::sync::CancellationToken;
 
+use crate::away::When;
 use crate::bundles::{Bundles, PreparedBundle};
+use crate::circuit::{Circuits, Probe};
 use crate::found::{busy, edited, half_way, in_effect, left_half_way};
 use crate::held::HeldClaims;
 
@@ -24,6 +26,7 @@ pub(crate) struct Context {
     pub(crate) hosts: Arc<Hosts>,
     pub(crate) bundles: Bundles,
     pub(crate) held: Arc<HeldClaims>,
+    pub(crate) circuits: Arc<Circuits>,
     pub(crate) worker: WorkerId,
     pub(crate) lease: Duration,
     pub(crate) drain: CancellationToken,
@@ -62,11 +65,15 @@ pub(crate) struct Job<'a> {
     pub(crate) waited: bool,
     /// Since when the job has been waiting for something, for the log.
     pub(crate) waiting_since: Option<Instant>,
+    /// The right to try a host whose circuit is open.
+    pub(crate) probe: Option<Probe>,
+    /// What the host lacked when a lost connection was to be replaced.
+    pub(crate) missed: Option<HostFault>,
 }
 
 /// Works off a granted claim. `None` where no report may be made.
-pub(crate) async fn run(context: &Context, grant: Grant) -> Option<Report> {
-    let mut job = Job::new(context, grant);
+pub(crate) async fn run(context: &Context, grant: Grant, probe: Option<Probe>) -> Option<Report> {
+    let mut job = Job::new(context, grant, probe);
     let result = match job.migrate().await {
         Ok(result) => Some(result),
         Err(Stop::End(result)) => Some(*result),
@@ -74,6 +81,9 @@ pub(crate) async fn run(context: &Context, grant: Grant) -> Option<Report> {
     };
     // Without a report nobody would count the connection: it goes with the session.
     let result = result?;
+    if matches!(result, TargetResult::Ended { .. }) {
+        context.circuits.forget(&job.held.target);
+    }
     let kept = match job.session.take() {
         Some(session) => session.close().await,
         None => false,
@@ -86,7 +96,7 @@ pub(crate) async fn run(context: &Context, grant: Grant) -> Option<Report> {
 }
 
 impl<'a> Job<'a> {
-    fn new(context: &'a Context, grant: Grant) -> Self {
+    fn new(context: &'a Context, grant: Grant, probe: Option<Probe>) -> Self {
         Self {
             context,
             held: Held {
@@ -100,6 +110,8 @@ impl<'a> Job<'a> {
             applied: grant.applied.clone(),
             waited: false,
             waiting_since: None,
+            probe,
+            missed: None,
             grant,
         }
     }
@@ -184,9 +196,11 @@ impl<'a> Job<'a> {
                 all => session.steps(all).await,
             };
             failpoint!("worker.after_answer");
-            let failure = match outcome {
+            let (failure, fault) = match outcome {
                 StepOutcome::Applied(evidence) => {
                     self.settled = true;
+                    let host = &self.grant.place.host;
+                    self.context.circuits.applied(host, &self.held.target);
                     self.note_applied(&evidence, versions);
                     return Ok(());
                 }
@@ -205,7 +219,7 @@ impl<'a> Job<'a> {
                             .await?;
                         continue;
                     }
-                    busy()
+                    (busy(), None)
                 }
                 // Not a failure, however long it lasts: others of the database do what this one is about to.
                 StepOutcome::Queued => {
@@ -217,18 +231,23 @@ impl<'a> Job<'a> {
                     self.refused(refusal).await?;
                     continue;
                 }
-                StepOutcome::Failed(failure) => failure,
+                StepOutcome::Failed(failure) => {
+                    let fault = self.fault_of(&failure).map(|f| (f, When::InAStep));
+                    (failure, fault)
+                }
                 StepOutcome::Lost(failure) => {
                     self.session = None;
                     self.settled = false;
+                    self.missed = None;
                     let rows = self.settle().await?;
                     if steps.iter().all(|step| in_effect(&rows, step)) {
                         return self.note_rows(&rows, &steps);
                     }
-                    failure
+                    // One connection that broke is not the host; one that could not be opened again is.
+                    (failure, self.missed.take().map(|f| (f, When::Lost)))
                 }
             };
-            return self.after_failure(failure, &steps).await;
+            return self.after_failure(failure, fault, &steps).await;
         }
     }
 
@@ -236,9 +255,15 @@ impl<'a> Job<'a> {
     /// before anything at all while an older claim's message may still be on its way, the fence is committed and the
     /// ledger read again: that message may have applied it meanwhile, or would when nobody looks any more. What is
     /// deferred is another attempt: who holds a SQLite file holds its fence too, and must not hold the rollout.
-    async fn after_failure(&mut self, failure: Failure, steps: &[Step<'_>]) -> Result<(), Stop> {
+    async fn after_failure(
+        &mut self,
+        failure: Failure,
+        fault: Option<(HostFault, When)>,
+        steps: &[Step<'_>],
+    ) -> Result<(), Stop> {
+        let verdict = fault.map(|(fault, when)| self.blame(fault, &failure, when));
         let fails = matches!(
-            self.end_of(failure.clone()),
+            self.end_as(failure.clone(), verdict),
             TargetResult::Ended {
                 outcome: Outcome::Failed,
                 ..
@@ -252,7 +277,7 @@ impl<'a> Job<'a> {
             }
             half = steps.iter().any(|step| half_way(&rows, step.version));
         }
-        let mut end = self.end_of(failure);
+        let mut end = self.end_as(failure, self.still(verdict));
         if let TargetResult::Ended { outcome, .. } = &mut end
             && *outcome == Outcome::Failed
             && half

@@ -10,6 +10,7 @@ use sanderling_failpoints::failpoint;
 use sanderling_store::{RenewedClaim, Store};
 use tokio_util::sync::CancellationToken;
 
+use crate::circuit::Circuits;
 use crate::held::HeldClaims;
 
 /// Renews until it is told to stop. Runs as a task of its own, so that a long migration cannot hold it up.
@@ -17,6 +18,7 @@ pub(crate) struct Renewal {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) claims: Arc<dyn Claims>,
     pub(crate) held: Arc<HeldClaims>,
+    pub(crate) circuits: Arc<Circuits>,
     pub(crate) worker: WorkerId,
     pub(crate) hosts: Arc<Hosts>,
     pub(crate) lease: Duration,
@@ -30,7 +32,11 @@ impl Renewal {
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             tokio::select! {
-                _ = ticks.tick() => self.once().await,
+                _ = ticks.tick() => {
+                    self.once().await;
+                    self.say_away().await;
+                }
+                () = self.circuits.changed() => self.say_away().await,
                 () = stop.cancelled() => return,
             }
         }
@@ -48,6 +54,14 @@ impl Renewal {
             .collect();
         if let Err(error) = self.store.beat(&self.worker, &serves, self.lease).await {
             tracing::warn!(%error, "heartbeat not recorded; claims end with their leases unless the store answers");
+        }
+    }
+
+    /// Says which hosts this worker cannot work on, for `status` and everybody who waits.
+    async fn say_away(&self) {
+        let away = self.circuits.away();
+        if let Err(error) = self.store.away(&self.worker, &away).await {
+            tracing::debug!(%error, "hosts that are away not noted; noted again with the next heartbeat");
         }
     }
 

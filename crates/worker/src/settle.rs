@@ -7,6 +7,7 @@ use sanderling_engine::{FenceRefusal, Session};
 use sanderling_failpoints::failpoint;
 use sanderling_store::{RenewedClaim, StoreError};
 
+use crate::away::When;
 use crate::migrate::{Job, Stop};
 
 /// An opening that took longer is a wait: the rollout may have been halted meanwhile.
@@ -37,6 +38,7 @@ impl Job<'_> {
     async fn open(&mut self) -> Result<Box<dyn Session>, Stop> {
         let begun = Instant::now();
         loop {
+            self.turn().await?;
             let opened = match self.context.hosts.driver(&self.grant.place.host) {
                 Ok(driver) => {
                     driver
@@ -47,6 +49,7 @@ impl Job<'_> {
             };
             match opened {
                 Ok(session) => {
+                    self.context.circuits.reached(&self.grant.place.host);
                     self.waited |= begun.elapsed() > SLOW_OPEN;
                     return Ok(session);
                 }
@@ -54,9 +57,12 @@ impl Job<'_> {
                 Err(error) if self.settled || error.0.cause.code == "missing" => {
                     self.settled = true;
                     // Nothing was sent and nothing older is on its way: this may be said without the fence.
-                    return Err(Stop::end(self.end_of(error.0)));
+                    let fault = self.fault_of(&error.0);
+                    let verdict = fault.map(|fault| self.blame(fault, &error.0, When::AtTheDoor));
+                    return Err(Stop::end(self.end_as(error.0, verdict)));
                 }
                 Err(error) => {
+                    self.host_missed(&error.0);
                     tracing::warn!(tenant = %self.held.target.tenant, %error, "cannot reach the tenant to settle its claim; it stays in flight");
                     self.pause("the tenant cannot be reached").await?;
                 }
@@ -72,6 +78,7 @@ impl Job<'_> {
                 Ok(rows) => {
                     failpoint!("worker.after_fence");
                     self.settled = true;
+                    self.context.circuits.wrote_fence(&self.grant.place.host);
                     return Ok(rows);
                 }
                 Err(refusal) => self.refused(refusal).await?,
@@ -116,6 +123,7 @@ impl Job<'_> {
             FenceRefusal::Unavailable(failure) => {
                 tracing::warn!(%tenant, error = %failure.message, "the tenant's fence cannot be written; it stays in flight");
                 self.session = None;
+                self.host_missed(&failure);
                 self.pause("the fence cannot be written").await
             }
         }

@@ -13,6 +13,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::bundles::Bundles;
+use crate::circuit::Circuits;
 use crate::claim::{Claimed, Claimer};
 use crate::held::HeldClaims;
 use crate::migrate::{self, Context};
@@ -65,7 +66,8 @@ impl Worker {
     pub async fn run(self, drain: CancellationToken) {
         let held = Arc::new(HeldClaims::default());
         let stop_renewal = CancellationToken::new();
-        let renewal = self.renewal(&held);
+        let circuits = Arc::new(Circuits::default());
+        let renewal = self.renewal(&held, &circuits);
         // Before the first claim: what a worker keeps idle counts only while it is known to live.
         renewal.beat().await;
         let renewal = tokio::spawn(renewal.run(stop_renewal.clone()));
@@ -75,6 +77,7 @@ impl Worker {
             hosts: self.hosts.clone(),
             bundles: Bundles::new(self.store.clone()),
             held,
+            circuits,
             worker: self.options.id.clone(),
             lease: self.options.lease,
             drain: drain.clone(),
@@ -114,7 +117,7 @@ impl Worker {
         jobs: &mut JoinSet<()>,
         drain: &CancellationToken,
     ) {
-        let mut claimer = self.claimer();
+        let mut claimer = self.claimer(context.circuits.clone());
         while !drain.is_cancelled() {
             while jobs.try_join_next().is_some() {}
             let free = self.options.slots.saturating_sub(jobs.len());
@@ -178,7 +181,7 @@ impl Worker {
             // A task of its own: a panic in it costs this claim its lease, not the worker its life.
             let job = tokio::spawn({
                 let context = context.clone();
-                async move { migrate::run(&context, claimed.grant).await }
+                async move { migrate::run(&context, claimed.grant, claimed.probe).await }
             });
             match job.await {
                 Ok(Some(report)) => {
@@ -203,24 +206,26 @@ impl Worker {
         });
     }
 
-    fn claimer(&self) -> Claimer {
+    fn claimer(&self, circuits: Arc<Circuits>) -> Claimer {
         Claimer {
             store: self.store.clone(),
             claims: self.claims.clone(),
             worker: self.options.id.clone(),
             fleet: self.options.fleet.clone(),
             hosts: self.hosts.clone(),
+            circuits,
             lease: self.options.lease,
             ttl: self.options.ttl,
             refused: HashMap::new(),
         }
     }
 
-    fn renewal(&self, held: &Arc<HeldClaims>) -> Renewal {
+    fn renewal(&self, held: &Arc<HeldClaims>, circuits: &Arc<Circuits>) -> Renewal {
         Renewal {
             store: self.store.clone(),
             claims: self.claims.clone(),
             held: held.clone(),
+            circuits: circuits.clone(),
             worker: self.options.id.clone(),
             hosts: self.hosts.clone(),
             lease: self.options.lease,

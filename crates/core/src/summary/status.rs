@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::RolloutSummary;
 use crate::assess::Assessment;
-use crate::ids::Version;
+use crate::ids::{HostName, Micros, Version};
 use crate::ledger::Standing;
 
 /// The document that `status --json` prints. Each tenant is in exactly one of the counts.
@@ -32,6 +32,22 @@ pub struct StatusSummary {
     pub versions: Vec<VersionSummary>,
     /// Active rollouts; null where no control store was read.
     pub rollouts: Option<Vec<RolloutSummary>>,
+    /// Hosts that live workers cannot work on; null where no control store was read.
+    #[serde(default)]
+    pub hosts_away: Option<Vec<AwayHost>>,
+}
+
+/// A host that workers cannot work on: its tenants wait.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AwayHost {
+    /// The host.
+    pub host: HostName,
+    /// Since when, as the first of them saw it; microseconds since 1970, UTC.
+    pub since: Micros,
+    /// What it does, and what it said.
+    pub reason: String,
+    /// How many workers see it so.
+    pub workers: u64,
 }
 
 /// Tenants at one version.
@@ -61,6 +77,7 @@ impl StatusSummary {
             unreachable: 0,
             versions: Vec::new(),
             rollouts,
+            hosts_away: None,
         };
         let mut versions: BTreeMap<Option<&Version>, u64> = BTreeMap::new();
         for (standing, assessment) in survey {

@@ -119,6 +119,7 @@ fn the_status() {
                 {"version": "2", "tenants": 1}, {"version": "3", "tenants": 1},
             ],
             "rollouts": null,
+            "hosts_away": null,
         })
     );
     assert_eq!(StatusSummary::new([], Some(Vec::new())).held, Some(0));

@@ -3,6 +3,7 @@
 use sanderling_core::{ErrorClass, Failure};
 use sqlx::postgres::{PgDatabaseError, PgErrorPosition, PgSeverity};
 
+use crate::host_fault::HostFault;
 use crate::redact::{redact, without_values};
 
 /// The code of a failure that says with certainty that a place is not there: no message of anybody can arrive.
@@ -74,6 +75,20 @@ pub(crate) fn class_of(code: &str, message: &str) -> ErrorClass {
         .filter(|(prefix, _)| code.starts_with(prefix))
         .max_by_key(|(prefix, _)| prefix.len())
         .map_or(ErrorClass::MigrationSql, |(_, class)| *class)
+}
+
+/// Whether a failure is the server's rather than one tenant's. A statement of a migration that may not write has made
+/// itself read-only; only our own guard, which bears no version, tells that of the server.
+pub(crate) fn host_fault(failure: &Failure) -> Option<HostFault> {
+    let cause = &failure.cause;
+    match cause.code.as_str() {
+        "io" | "tls" | "connect_timeout" | "57P01" | "57P02" | "57P03" => Some(HostFault::Away),
+        "53300" => Some(HostFault::Crowded),
+        "53100" => Some(HostFault::Full),
+        "25006" if cause.version.is_none() => Some(HostFault::ReadOnly),
+        code if code.len() == 5 && code.starts_with("08") => Some(HostFault::Away),
+        _ => None,
+    }
 }
 
 /// An error of the server, taken apart.

@@ -23,3 +23,4 @@ mod verdict;
 
 pub(crate) use connections::RECYCLE_AFTER;
 pub(crate) use driver::PostgresDriver;
+pub(crate) use errors::host_fault;

@@ -2,6 +2,7 @@
 
 use sanderling_core::{ErrorClass, Failure};
 
+use crate::host_fault::HostFault;
 use crate::redact::redact;
 
 /// The primary code is the low byte of the extended one. Source: SQLite's "Result and Error Codes".
@@ -31,6 +32,20 @@ fn class_of(code: &str) -> ErrorClass {
         11 | 26 => ErrorClass::Precondition, // CORRUPT, NOTADB
         21 => ErrorClass::Internal,          // MISUSE
         _ => ErrorClass::MigrationSql,
+    }
+}
+
+/// Whether a failure is the directory's rather than one file's.
+pub(crate) fn host_fault(failure: &Failure) -> Option<HostFault> {
+    let code = failure.cause.code.as_str();
+    if code != "io" && code.parse::<i32>().is_err() {
+        return None;
+    }
+    match primary(code) {
+        _ if code == "io" => Some(HostFault::ReadOnly),
+        8 | 10 | 14 => Some(HostFault::ReadOnly), // READONLY, IOERR, CANTOPEN
+        13 => Some(HostFault::Full),
+        _ => None,
     }
 }
 

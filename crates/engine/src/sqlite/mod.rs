@@ -15,3 +15,4 @@ mod tokens;
 mod watch;
 
 pub(crate) use driver::SqliteDriver;
+pub(crate) use errors::host_fault;

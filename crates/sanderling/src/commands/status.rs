@@ -65,13 +65,16 @@ fn text(report: &StatusReport) -> String {
     if report.noteworthy.len() > NAMED {
         out.push_str(&format!("  and {} more\n", report.noteworthy.len() - NAMED));
     }
+    for host in summary.hosts_away.iter().flatten() {
+        out.push_str(&format!("{}\n", render::away(host)));
+    }
     for rollout in summary.rollouts.iter().flatten() {
         out.push_str(&format!(
             "rollout {} is {} on the way to {}: {} of {} ended\n",
             rollout.rollout.as_ref().map_or("", |id| id.as_str()),
             rollout.state.as_str().replace('_', " "),
             rollout.target,
-            render::number(rollout.tenants - rollout.outcomes.pending),
+            render::number(rollout.tenants - rollout.outcomes.pending - rollout.outcomes.deferred),
             render::tenants(rollout.tenants)
         ));
     }

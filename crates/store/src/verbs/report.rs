@@ -114,7 +114,7 @@ fn proves(target: &Target, result: &TargetResult) -> bool {
         TargetResult::Ended { outcome, .. } => {
             !older || target.claim.resolves || matches!(outcome, Outcome::Failed | Outcome::Dirty)
         }
-        TargetResult::Retry { fenced, .. } => *fenced,
+        TargetResult::Retry { fenced, .. } | TargetResult::HostAway { fenced, .. } => *fenced,
         TargetResult::Released { fenced, .. } => *fenced && !older,
     }
 }
@@ -162,6 +162,16 @@ fn end(
             target.not_before = until(now, *after);
             target.applied = applied.clone();
             released(target, wave, Some(class))
+        }
+        TargetResult::HostAway {
+            failure,
+            after,
+            applied,
+            ..
+        } => {
+            target.not_before = until(now, *after);
+            target.applied = applied.clone();
+            released(target, wave, Some(failure.cause.class))
         }
         TargetResult::Released { applied, .. } => {
             target.not_before = Micros(0);
@@ -222,7 +232,9 @@ fn as_it_stands(locked: &Locked, wave: usize, result: &TargetResult) -> TargetRe
         },
         (
             RolloutState::Cancelled,
-            TargetResult::Retry { applied, .. } | TargetResult::Released { applied, .. },
+            TargetResult::Retry { applied, .. }
+            | TargetResult::HostAway { applied, .. }
+            | TargetResult::Released { applied, .. },
         ) if !applied.is_empty() => partial(applied),
         _ => result.clone(),
     }

@@ -9,7 +9,7 @@ use sanderling_core::{HostName, Micros, WorkerId};
 use super::start::until;
 use crate::link::{Fault, Tx, values};
 use crate::perform::{Mode, Verb};
-use crate::port::WorkerRecord;
+use crate::port::{HostAway, WorkerRecord};
 use crate::rows::kept;
 
 /// How long a note that has expired is kept, in microseconds: one day.
@@ -44,6 +44,35 @@ impl Verb for Beat {
     }
 }
 
+/// The arguments of `Store::away`.
+pub(crate) struct Away {
+    pub(crate) worker: WorkerId,
+    pub(crate) hosts: Vec<(HostName, Duration, String)>,
+}
+
+#[async_trait]
+impl Verb for Away {
+    type Out = ();
+    const MODE: Mode = Mode::Write;
+
+    async fn run(&self, tx: &mut Tx<'_>) -> Result<(), Fault> {
+        let now = tx.now().await?;
+        let away: Vec<_> = self
+            .hosts
+            .iter()
+            .map(|(host, since, reason)| HostAway {
+                host: host.clone(),
+                since: Micros(2 * now.0 - until(now, *since).0),
+                reason: reason.clone(),
+            })
+            .collect();
+        let sql = "UPDATE workers SET away = $3 WHERE fleet = $1 AND worker = $2";
+        tx.exec(sql, values![&self.worker, serde_json::to_string(&away)?])
+            .await?;
+        Ok(())
+    }
+}
+
 /// `Store::workers`.
 pub(crate) struct Workers;
 
@@ -53,7 +82,7 @@ impl Verb for Workers {
     const MODE: Mode = Mode::Single;
 
     async fn run(&self, tx: &mut Tx<'_>) -> Result<Vec<WorkerRecord>, Fault> {
-        let sql = "SELECT worker, hosts, lease_until FROM workers
+        let sql = "SELECT worker, hosts, lease_until, away FROM workers
             WHERE fleet = $1 AND lease_until > {now} ORDER BY worker";
         let rows = tx.rows(sql, Vec::new()).await?;
         rows.iter()
@@ -62,6 +91,7 @@ impl Verb for Workers {
                     worker: WorkerId::new(row.text(0)?),
                     hosts: row.json(1)?,
                     until: Micros(row.int(2)?),
+                    away: row.json(3)?,
                 })
             })
             .collect()

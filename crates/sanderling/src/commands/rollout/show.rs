@@ -2,6 +2,7 @@
 
 use anyhow::bail;
 use sanderling_core::Outcome;
+use sanderling_core::summary::AwayHost;
 use sanderling_store::RolloutRecord;
 
 use super::find;
@@ -25,11 +26,16 @@ pub(crate) async fn run(wiring: &Wiring, id: Option<&str>) -> anyhow::Result<Exi
         },
     };
     plan::summary(wiring, &record)?;
-    wiring.printer.result(&text(&record));
+    let away = if record.rollout.state.is_active() {
+        sanderling_coordinator::hosts_away(&*store).await?
+    } else {
+        Vec::new()
+    };
+    wiring.printer.result(&text(&record, &away));
     Ok(Exit::Done)
 }
 
-fn text(record: &RolloutRecord) -> String {
+fn text(record: &RolloutRecord, away: &[AwayHost]) -> String {
     let rollout = &record.rollout;
     let mut out = render::ending(rollout);
     out.push_str(&format!("submitted by {}", record.actor));
@@ -42,9 +48,13 @@ fn text(record: &RolloutRecord) -> String {
         short(rollout.bundle.as_str())
     ));
     for wave in &rollout.waves {
-        let ended = wave.planned - wave.counts.get(Outcome::Pending);
+        let ended = wave.planned - wave.pending() - wave.deferred();
+        let deferred = match wave.deferred() {
+            0 => String::new(),
+            n => format!(", {} deferred", render::number(n)),
+        };
         out.push_str(&format!(
-            "  {:<12} {} of {} ended, {} failed, {} in flight{}\n",
+            "  {:<12} {} of {} ended, {} failed{deferred}, {} in flight{}\n",
             wave.name,
             render::number(ended),
             render::tenants(wave.planned),
@@ -65,6 +75,9 @@ fn text(record: &RolloutRecord) -> String {
             .map(|t| t.as_str())
             .collect();
         out.push_str(&format!("in flight: {}\n", names.join(", ")));
+    }
+    for host in away {
+        out.push_str(&format!("{}\n", render::away(host)));
     }
     out
 }

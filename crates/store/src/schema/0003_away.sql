@@ -1,0 +1,1 @@
+ALTER TABLE workers ADD COLUMN away {text} NOT NULL DEFAULT '[]';

@@ -1,0 +1,299 @@
+//! Hosts that go away, fill up, or take no writes in the middle of a rollout: they pause, and their tenants do not fail.
+
+use std::time::Duration;
+
+use sanderling_testkit::{Postgres, Process, until};
+use serde_json::Value;
+
+use crate::chaos::events;
+use crate::fleet::{DEADLINE, Fleet, last_json};
+
+/// Room for others beside what a host of four connections may have in flight.
+const ROOMY: &str = "[[rollout.waves]]\nname = \"all\"\nrest = true\nhalt = { max_failures = 0 }";
+
+fn count(up: &Process, what: &str) -> usize {
+    up.stdout().matches(what).count()
+}
+
+fn progress(up: &Process, ended: usize) {
+    until(DEADLINE, "the rollout to move", || {
+        let seen = count(up, "\"type\":\"ended\"");
+        (seen >= ended).then_some(()).ok_or(seen)
+    });
+}
+
+/// Waits until `status` names the host as away, and gives what it says.
+fn away(fleet: &Fleet) -> Value {
+    until(DEADLINE, "status to say that a host is away", || {
+        let status = fleet.run(&["--json", "status"]);
+        let status: Value = last_json(&status.stdout);
+        let away = status["hosts_away"].as_array().cloned().unwrap_or_default();
+        away.first().cloned().ok_or(status.to_string())
+    })
+}
+
+fn all_succeeded(fleet: &Fleet, up: &mut Process, tenants: u64, versions: usize) -> Vec<Value> {
+    let ended = up.wait_with_deadline(DEADLINE);
+    assert_eq!(ended.code(), Some(0), "{}\n{}", ended.stdout, ended.stderr);
+    let summary = last_json(&ended.stdout);
+    assert_eq!(summary["succeeded"], tenants, "{summary}");
+    assert_eq!(summary["failed"], 0, "{summary}");
+    fleet.assert_exactly_once(versions);
+    let verdict = fleet.json(0, &["verify"]);
+    assert_eq!(verdict["violations"], serde_json::json!([]), "{verdict}");
+    events(&ended.stdout)
+}
+
+/// Two hosts. The server is killed in the middle and stays away until every tenant of the other host is done; then it
+/// comes back. Nobody fails, although the rollout tolerates no failure.
+#[test]
+fn a_host_that_dies_pauses_and_the_others_go_on() {
+    let postgres = Postgres::private();
+    let fleet = Fleet::embedded()
+        .with_postgres(&postgres)
+        .pg_connections(4)
+        .schemas(60)
+        .files(40)
+        .rollout(ROOMY)
+        .written();
+    fleet.probe_migrations(3);
+    let mut up = fleet.spawn(&["--json", "up"]);
+    progress(&up, 5);
+    postgres.kill();
+    let files = until(DEADLINE, "all files to be done", || {
+        let out = up.stdout();
+        let done = events(&out)
+            .iter()
+            .filter(|e| e["type"] == "ended" && e["tenant"].as_str().unwrap().starts_with("file"))
+            .count();
+        (done == 40).then_some(done).ok_or(out)
+    });
+    assert_eq!(files, 40);
+    let host = away(&fleet);
+    assert_eq!(host["host"], "pg", "{host}");
+    assert!(
+        host["reason"].as_str().unwrap().starts_with("is away"),
+        "{host}"
+    );
+    let before = count(&up, "\"type\":\"ended\"");
+    assert!(before < 100, "the server died too late to matter");
+    postgres.restart();
+
+    let events = all_succeeded(&fleet, &mut up, 100, 3);
+
+    assert!(up.stderr().contains("host pg is away"), "{}", up.stderr());
+    assert!(events.iter().all(|e| e["outcome"] != "failed"));
+}
+
+/// The server comes back as a standby, which takes no writes, and is promoted later.
+#[test]
+fn a_host_that_takes_no_writes_pauses() {
+    let postgres = Postgres::private();
+    let fleet = Fleet::embedded()
+        .with_postgres(&postgres)
+        .pg_connections(4)
+        .schemas(60)
+        .rollout(ROOMY)
+        .written();
+    fleet.probe_migrations(3);
+    let mut up = fleet.spawn(&["--json", "up"]);
+    progress(&up, 3);
+    std::fs::write(postgres.data_path().join("standby.signal"), "").unwrap();
+    postgres.restart();
+    until(
+        DEADLINE,
+        "status to say that the host takes no writes",
+        || {
+            let host = away(&fleet);
+            let reason = host["reason"].as_str().unwrap().to_owned();
+            reason
+                .starts_with("takes no writes")
+                .then_some(())
+                .ok_or(reason)
+        },
+    );
+    assert!(up.is_running());
+    postgres.sql(postgres.url(), "SELECT pg_promote()");
+
+    all_succeeded(&fleet, &mut up, 60, 3);
+}
+
+/// Others take every connection that the server has, for a while.
+#[test]
+fn a_host_without_free_connections_pauses() {
+    let postgres = Postgres::private_with(&[
+        ("max_connections", "12"),
+        ("superuser_reserved_connections", "0"),
+        ("max_wal_senders", "0"),
+        ("client_connection_check_interval", "100ms"),
+    ]);
+    let fleet = Fleet::embedded()
+        .with_postgres(&postgres)
+        .pg_connections(4)
+        .schemas(40)
+        .rollout(ROOMY)
+        .written();
+    fleet.probe_migrations(2);
+    let url = fleet.tenants_url().to_owned();
+    let mut others: Vec<Process> = Vec::new();
+    let mut up = fleet.spawn(&["--json", "up"]);
+    progress(&up, 1);
+    until(DEADLINE, "the host to be full", || {
+        let mut other = Process::command("psql");
+        other
+            .args(["-X", "-q", "-c", "SELECT pg_sleep(600)"])
+            .arg(&url);
+        others.push(Process::spawn(other));
+        others.retain_mut(Process::is_running);
+        let said = up.stderr();
+        said.contains("takes no more connections")
+            .then_some(())
+            .ok_or(said)
+    });
+    assert!(up.is_running());
+    // The server looks whether a client is still there, and ends what a dead one had begun.
+    drop(others);
+
+    all_succeeded(&fleet, &mut up, 40, 2);
+}
+
+/// A host that stays away longer than the rollout has patience fails its tenants, and the limits hold.
+#[test]
+fn patience_ends_and_the_rollout_halts_with_the_hosts_cause() {
+    let postgres = Postgres::private();
+    let fleet = Fleet::embedded()
+        .with_postgres(&postgres)
+        .pg_connections(4)
+        .schemas(40)
+        .rollout(&format!("host_patience = \"1s\"\n{ROOMY}"))
+        .written();
+    fleet.probe_migrations(2);
+    let mut up = fleet.spawn(&["--json", "up"]);
+    progress(&up, 1);
+    postgres.kill();
+
+    until(DEADLINE, "the halt", || {
+        let out = up.stdout();
+        out.contains("\"type\":\"halted\"").then_some(()).ok_or(out)
+    });
+    // What was in flight when it died stays so until its fence can be written.
+    postgres.restart();
+    let ended = up.wait_with_deadline(DEADLINE);
+    assert_eq!(ended.code(), Some(3), "{}\n{}", ended.stdout, ended.stderr);
+    let summary = last_json(&ended.stdout);
+    assert_eq!(
+        (&summary["failed"], &summary["started_after_halt"]),
+        (&1.into(), &0.into())
+    );
+    let cause = &summary["causes"][0];
+    assert_eq!(
+        (&cause["class"], &cause["code"]),
+        (&"connection".into(), &"io".into())
+    );
+    let message = cause["message"].as_str().unwrap();
+    assert!(
+        message.contains("host pg has been out of reach"),
+        "{message}"
+    );
+
+    let id = summary["rollout"].as_str().unwrap();
+    fleet.expect(0, &["rollout", "retry", id, "--failed"]);
+    assert_eq!(fleet.json(0, &["up"])["succeeded"], 40);
+    fleet.assert_exactly_once(2);
+}
+
+/// A directory that is read-only for a while. A mount, because these tests may run as root, whom no mode stops.
+#[test]
+fn a_directory_that_is_read_only_pauses() {
+    let fleet = Fleet::embedded().files(30).rollout(ROOMY).written();
+    fleet.probe_migrations(1);
+    fleet.expect(0, &["up"]);
+    fleet.probe_migrations(3);
+    let Some(mount) = Mount::bind(&fleet.path("data")) else {
+        panic!("this test mounts a directory on itself, which needs the right to mount");
+    };
+    mount.remount("ro");
+    let mut up = fleet.spawn(&["--json", "up"]);
+    let host = away(&fleet);
+    assert_eq!(host["host"], "files", "{host}");
+    assert!(
+        host["reason"]
+            .as_str()
+            .unwrap()
+            .starts_with("takes no writes"),
+        "{host}"
+    );
+    mount.remount("rw");
+
+    let ended = up.wait_with_deadline(DEADLINE);
+
+    assert_eq!(ended.code(), Some(0), "{}\n{}", ended.stdout, ended.stderr);
+    assert_eq!(last_json(&ended.stdout)["succeeded"], 30);
+    fleet.assert_exactly_once(3);
+}
+
+/// A tenant that is alone in its trouble stops nobody, and passes for its host only as long as there is patience.
+#[test]
+fn one_read_only_file_fails_alone() {
+    let fleet = Fleet::embedded()
+        .files(12)
+        .rollout("host_patience = \"1s\"\n[[rollout.waves]]\nname = \"all\"\nrest = true\nhalt = { max_failures = 3 }")
+        .written();
+    fleet.probe_migrations(1);
+    fleet.expect(0, &["up"]);
+    fleet.probe_migrations(2);
+    let Some(mount) = Mount::bind(&fleet.path("data/file003.db")) else {
+        panic!("this test mounts a file on itself, which needs the right to mount");
+    };
+    mount.remount("ro");
+
+    let mut up = fleet.spawn(&["--json", "up"]);
+    until(DEADLINE, "the others to be done", || {
+        let done = count(&up, "\"outcome\":\"succeeded\"");
+        // Its fence cannot be written either, and each try at it takes a number of its own.
+        let settling = count(&up, "\"type\":\"reissued\"") > 0;
+        (done == 11 && settling).then_some(()).ok_or(up.stdout())
+    });
+    // It fails once its fence can be written again: until then it stays in flight.
+    mount.remount("rw");
+
+    let ended = up.wait_with_deadline(DEADLINE);
+
+    assert_eq!(ended.code(), Some(4), "{}", ended.stderr);
+    let summary = last_json(&ended.stdout);
+    assert_eq!(
+        (&summary["failed"], &summary["succeeded"]),
+        (&1.into(), &11.into())
+    );
+    assert_eq!(summary["causes"][0]["example"], "file003", "{summary}");
+}
+
+/// A path mounted on itself, so that it can be made read-only; taken away again on drop.
+struct Mount(std::path::PathBuf);
+
+impl Mount {
+    fn bind(path: &std::path::Path) -> Option<Self> {
+        let mut command = Process::command("mount");
+        command.arg("--bind").args([path, path]);
+        let ended = Process::spawn(command).wait_with_deadline(Duration::from_secs(30));
+        ended.status.success().then(|| Self(path.to_owned()))
+    }
+
+    fn remount(&self, how: &str) {
+        let mut command = Process::command("mount");
+        command
+            .args(["-o", &format!("remount,bind,{how}")])
+            .arg(&self.0);
+        let ended = Process::spawn(command).wait_with_deadline(Duration::from_secs(30));
+        assert!(ended.status.success(), "{}", ended.stderr);
+    }
+}
+
+impl Drop for Mount {
+    fn drop(&mut self) {
+        let _ = std::process::Command::new("umount")
+            .arg("-l")
+            .arg(&self.0)
+            .status();
+    }
+}
