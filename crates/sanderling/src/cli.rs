@@ -55,11 +55,11 @@ pub(crate) enum Command {
     /// List, show and steer rollouts
     #[command(subcommand)]
     Rollout(Rollout),
-    /// Check settings, servers, rights and claims; take over fences
-    Doctor(Doctor),
-    /// Put right what only a person can
+    /// Set right what only a person may decide; audited
     #[command(subcommand)]
     Repair(Repair),
+    /// Check settings, servers, rights and claims; take over fences
+    Doctor(Doctor),
     /// Run a coordinator until stopped; any number may run, one leads
     Coordinator(Process),
     /// Run a worker until stopped; any number may run

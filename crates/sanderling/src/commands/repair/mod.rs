@@ -1,4 +1,4 @@
-//! `sanderling repair …`: what only a person can put right.
+//! `sanderling repair …`: what a person sets right, audited with a reason.
 
 mod epochs;
 mod step;
@@ -7,9 +7,9 @@ use crate::cli::Repair;
 use crate::exit::Exit;
 use crate::wiring::Wiring;
 
-/// Runs the verb.
-pub(crate) async fn run(wiring: &Wiring, repair: &Repair) -> anyhow::Result<Exit> {
-    match repair {
+/// Runs one of them.
+pub(crate) async fn run(wiring: &Wiring, args: &Repair) -> anyhow::Result<Exit> {
+    match args {
         Repair::Step(args) => step::run(wiring, args).await,
         Repair::Epochs {
             tenants,
