@@ -284,7 +284,7 @@ fn a_schema_copied_under_another_name_is_a_tenant_like_any_other() {
     assert_eq!(verdict["notes"], json!([]), "{verdict}");
 }
 
-/// The fence comes along with a database that is copied by TEMPLATE. It refuses what it refused there, and blocks nobody.
+/// The fence comes along with a database that is copied by TEMPLATE: `verify` says so, and the first claim empties it.
 #[test]
 fn a_copied_database_brings_a_fence_that_blocks_nobody() {
     let postgres = Postgres::shared();
@@ -312,13 +312,11 @@ fn a_copied_database_brings_a_fence_that_blocks_nobody() {
 
     fleet.probe_migrations(3);
     let ended = fleet.expect(0, &["--json", "up", "--yes"]);
-    // The copy's first claim, 1, is refused as an old one of the original would be; it is taken anew beyond the fence.
-    let reissued: Vec<_> = crate::chaos::events(&ended.stdout)
-        .into_iter()
-        .filter(|event| event["type"] == "reissued")
-        .map(|event| (event["tenant"].clone(), event["epoch"].clone()))
-        .collect();
-    assert_eq!(reissued, [(json!("copy"), json!(3))], "{}", ended.stdout);
+    assert!(
+        !ended.stdout.contains("\"reissued\""),
+        "the copied fence refused a claim: {}",
+        ended.stdout
+    );
     let probes = "SELECT string_agg(version::text, ',' ORDER BY version) FROM probe";
     assert_eq!(postgres.sql(&postgres.url_of(&copy), probes), "1,2,3");
     fleet.assert_exactly_once(3);
