@@ -1,7 +1,7 @@
 //! SQLite: one file on a local disk, write-ahead log, every commit synced.
 
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use async_trait::async_trait;
 use sqlx::query::Query;
@@ -21,6 +21,17 @@ use crate::port::StoreError;
 
 /// How long a statement waits for another process's write lock.
 const BUSY: Duration = Duration::from_secs(20);
+
+/// Whoever turns a new file to a write-ahead log wants it alone, and SQLite does not wait for that: it is asked again
+/// after so long.
+const OPEN_AGAIN: Duration = Duration::from_millis(10);
+
+/// SQLITE_BUSY, whatever its extension.
+fn is_busy(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(|error| error.code());
+    code.and_then(|code| code.parse::<i32>().ok())
+        .is_some_and(|code| code & 0xff == 5)
+}
 
 /// Opens connections to a SQLite control store.
 pub(crate) struct SqliteConnector {
@@ -88,8 +99,17 @@ impl Connector for SqliteConnector {
     async fn connect(&self) -> Result<Box<dyn Connection>, Fault> {
         let unguarded = self.unguarded();
         let options = self.options().immutable(unguarded.is_some());
+        let begun = Instant::now();
+        let connection = loop {
+            match SqliteConnection::connect_with(&options).await {
+                Err(error) if is_busy(&error) && begun.elapsed() < BUSY => {
+                    tokio::time::sleep(OPEN_AGAIN).await;
+                }
+                connected => break connected?,
+            }
+        };
         Ok(Box::new(SqliteLink {
-            connection: SqliteConnection::connect_with(&options).await?,
+            connection,
             looking: self.looking,
             unguarded,
         }))
