@@ -46,9 +46,15 @@ struct Open {
     probing: bool,
 }
 
+/// A tenant that met nothing of its host's for so long meets another trouble. Longer than the pause between two probes,
+/// and the time that a host takes to answer one.
+const ANOTHER_TROUBLE: Duration = Duration::from_secs(60);
+
 /// A tenant whose failures were put down to its host.
 struct Excused {
     since: Instant,
+    /// The last of them: after a pause it is another trouble.
+    last: Instant,
     /// Failures that met a closed circuit and may have been the tenant's own.
     doubtful: u32,
 }
@@ -161,8 +167,13 @@ impl Circuits {
         let since = open.get(seen.host).map_or(now, |open| open.since);
         let tenant = excused.entry(seen.target.clone()).or_insert(Excused {
             since: now,
+            last: now,
             doubtful: 0,
         });
+        if now.duration_since(tenant.last) > ANOTHER_TROUBLE {
+            (tenant.since, tenant.doubtful) = (now, 0);
+        }
+        tenant.last = now;
         let waited = now.duration_since(since.min(tenant.since));
         let certain = seen.probe
             || seen.at_the_door && matches!(seen.fault, HostFault::Away | HostFault::Crowded);

@@ -77,8 +77,10 @@ fn put_back(rollout: &mut Rollout, retried: &RetriedTargets) -> Checked {
         ));
     }
     into.counts.add(Outcome::Pending, *targets);
-    // A person gave them fresh budgets, and with them a sweep of their own.
-    into.swept_at = None;
+    // A person gave them fresh budgets, and with them a sweep of their own; what only goes on has its budgets still.
+    if *outcome != Outcome::Partial {
+        into.swept_at = None;
+    }
     if !outcome.counts_to_halt() {
         return Ok(());
     }

@@ -5,9 +5,10 @@ use sanderling_sql::{Alone, Trace};
 
 use super::traces::{Named, Seen};
 use crate::port::Step;
-use crate::postgres::connect::Connection;
-use crate::postgres::errors::Trouble;
+use crate::postgres::connect::{Connection, text};
+use crate::postgres::errors::{ServerError, Trouble};
 use crate::postgres::guard::Guard;
+use crate::postgres::names::literal;
 
 /// What is known of a statement whose end nobody heard.
 pub(super) enum Verdict {
@@ -170,6 +171,9 @@ impl<'a> Lonely<'a> {
             _ => Vec::new(),
         };
         for index in &left {
+            if let Some(held) = held_by_others(connection, index).await? {
+                return Err(Trouble::Server(held));
+            }
             let drop = format!("DROP INDEX CONCURRENTLY IF EXISTS {index}");
             connection.rows(drop).await?;
         }
@@ -226,4 +230,34 @@ impl<'a> Lonely<'a> {
             ),
         )
     }
+}
+
+/// An INVALID index may be one that somebody is building at this moment: to drop it would end the build in a deadlock.
+/// Who builds or repairs one holds its table against others who would.
+async fn held_by_others(
+    connection: &mut Connection,
+    index: &str,
+) -> Result<Option<ServerError>, Trouble> {
+    let called = match literal(index) {
+        Ok(called) => called,
+        Err(failure) => return Err(Trouble::Lost(failure)),
+    };
+    let ask = format!(
+        "SELECT k.pid::text FROM pg_catalog.pg_locks k JOIN pg_catalog.pg_index x ON k.relation OPERATOR(pg_catalog.=) x.indrelid
+         WHERE x.indexrelid OPERATOR(pg_catalog.=) pg_catalog.to_regclass({called})::oid
+         AND k.database OPERATOR(pg_catalog.=) (SELECT d.oid FROM pg_catalog.pg_database d
+         WHERE d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database())
+         AND k.pid OPERATOR(pg_catalog.<>) pg_catalog.pg_backend_pid()
+         AND k.mode OPERATOR(pg_catalog.=) ANY (ARRAY['ShareUpdateExclusiveLock', 'ShareLock', 'ShareRowExclusiveLock',
+         'ExclusiveLock', 'AccessExclusiveLock']::text[])"
+    );
+    let rows = connection.rows(ask).await?;
+    let pid = rows.first().and_then(|row| text(row, 0));
+    Ok(pid.map(|pid| ServerError {
+        code: "55P03".to_owned(),
+        message: format!(
+            "session {pid} holds the table of index {index}, perhaps to build it: nothing is dropped under its hands; see              pg_stat_progress_create_index, and try again when it is done"
+        ),
+        position: None,
+    }))
 }
