@@ -119,10 +119,10 @@ impl Hosts {
         self.configs.iter().map(budget).collect()
     }
 
-    /// How many connections of each host were kept idle by this process and are not any more.
-    pub fn let_go(&self) -> BTreeMap<HostName, u64> {
+    /// How many connections of each host this process has kept idle so far, and how many of them are not any more.
+    pub fn idle(&self) -> BTreeMap<HostName, (u64, u64)> {
         let counts = |(name, opened): (&HostName, &Opened)| match opened {
-            Opened::Postgres(driver) => Some((name.clone(), driver.let_go())),
+            Opened::Postgres(driver) => Some((name.clone(), driver.counts())),
             Opened::Sqlite(_) => None,
         };
         self.opened().iter().filter_map(counts).collect()

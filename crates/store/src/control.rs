@@ -13,7 +13,7 @@ use sanderling_core::{
 
 use crate::perform::Control;
 use crate::port::{
-    Believed, Budget, Candidate, Command, CommandReceipt, Grant, Held, Leadership, Receipt,
+    Believed, Budget, Candidate, Command, CommandReceipt, Grant, Held, Idle, Leadership, Receipt,
     RenewedClaim, Report, RolloutRecord, Store, StoreError, Submission, Submitted, TargetFilter,
     TargetRecord, Wanted, WorkerRecord,
 };
@@ -236,7 +236,7 @@ impl Store for Handle {
     async fn beat(
         &self,
         worker: &WorkerId,
-        hosts: &BTreeMap<HostName, u64>,
+        hosts: &BTreeMap<HostName, Idle>,
         lease: Duration,
     ) -> Answer<()> {
         let verb = workers::Beat {

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod alive;
+mod budget;
 mod control;
 mod link;
 mod open;
@@ -12,7 +13,7 @@ mod verbs;
 
 pub use open::{open, open_existing};
 pub use port::{
-    Believed, Budget, Candidate, ClaimMode, Command, CommandReceipt, Grant, Held, HostAway,
+    Believed, Budget, Candidate, ClaimMode, Command, CommandReceipt, Grant, Held, HostAway, Idle,
     Leadership, Receipt, RenewedClaim, Report, RolloutRecord, Store, StoreError, Submission,
     Submitted, TargetFilter, TargetRecord, TargetRef, TargetResult, Wanted, WorkerRecord,
 };

@@ -17,6 +17,7 @@ use sanderling_core::{
 };
 
 pub use crate::alive::{HostAway, WorkerRecord};
+pub use crate::budget::{Budget, Idle};
 pub use error::StoreError;
 
 /// The control store of one fleet.
@@ -164,12 +165,12 @@ pub trait Store: Send + Sync {
         reason: &str,
     ) -> Result<Vec<TenantId>, StoreError>;
 
-    /// Notes that a worker lives and which hosts it serves, until `lease` has passed; and for each how many
-    /// connections it has kept idle there and does not any more (see [`Budget::let_go`]).
+    /// Notes that a worker lives and which hosts it serves, until `lease` has passed; and for each what it has kept idle
+    /// there.
     async fn beat(
         &self,
         worker: &WorkerId,
-        hosts: &BTreeMap<HostName, u64>,
+        hosts: &BTreeMap<HostName, Idle>,
         lease: Duration,
     ) -> Result<(), StoreError>;
 
@@ -297,26 +298,6 @@ pub struct Wanted {
     pub nonce: Nonce,
 }
 
-/// What a worker says of a host when it asks for claims there.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Budget {
-    /// The connections that the host may have, of all workers together.
-    pub connections: u32,
-    /// How many connections this worker has kept idle there and does not any more, since it began: used again, closed
-    /// or lost. What its reports said it kept, less this, is what it keeps now.
-    pub let_go: u64,
-}
-
-impl From<u32> for Budget {
-    /// The budget of a worker that has let go of nothing.
-    fn from(connections: u32) -> Self {
-        Self {
-            connections,
-            let_go: 0,
-        }
-    }
-}
-
 /// What a granted claim may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ClaimMode {
@@ -392,8 +373,9 @@ pub struct Report {
     pub held: Held,
     /// What became of it.
     pub result: TargetResult,
-    /// Whether the worker keeps the claim's connection: then its place in the host's budget stays taken.
-    pub kept: bool,
+    /// Where the worker keeps the claim's connection, how many it has kept on the host by then, this one included: its place
+    /// in the host's budget stays taken.
+    pub kept: Option<u64>,
 }
 
 /// What became of a claim.

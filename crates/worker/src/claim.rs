@@ -8,7 +8,7 @@ use sanderling_claims::{Claims, LockKey};
 use sanderling_core::{HostName, Nonce, RolloutId, WorkerId};
 use sanderling_engine::Hosts;
 use sanderling_failpoints::failpoint;
-use sanderling_store::{Budget, Candidate, Grant, Store, StoreError, TargetRef, Wanted};
+use sanderling_store::{Budget, Candidate, Grant, Idle, Store, StoreError, TargetRef, Wanted};
 
 use crate::circuit::{Admission, Circuits, Probe};
 
@@ -206,16 +206,12 @@ impl Claimer {
             .await
     }
 
-    /// What each host may have, and what this process has let go of there.
+    /// What each host may have, and what this process keeps idle there.
     fn budgets(&self) -> BTreeMap<HostName, Budget> {
-        let let_go = self.hosts.let_go();
+        let idle = idle(&self.hosts);
         let budget = |(host, connections): (HostName, u32)| {
-            let let_go = let_go.get(&host).copied().unwrap_or_default();
-            let budget = Budget {
-                connections,
-                let_go,
-            };
-            (host, budget)
+            let idle = idle.get(&host).copied().unwrap_or_default();
+            (host, Budget { connections, idle })
         };
         self.hosts.budgets().into_iter().map(budget).collect()
     }
@@ -226,4 +222,14 @@ impl Claimer {
             tracing::debug!(%error, "locks not released; they expire by themselves");
         }
     }
+}
+
+/// What this process has kept idle and let go of, on every host that it serves.
+pub(crate) fn idle(hosts: &Hosts) -> BTreeMap<HostName, Idle> {
+    let counts = hosts.idle();
+    let idle = |host: HostName| {
+        let (kept, let_go) = counts.get(&host).copied().unwrap_or_default();
+        (host, Idle { kept, let_go })
+    };
+    hosts.budgets().into_keys().map(idle).collect()
 }

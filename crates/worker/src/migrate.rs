@@ -84,10 +84,7 @@ pub(crate) async fn run(context: &Context, grant: Grant, probe: Option<Probe>) -
     if matches!(result, TargetResult::Ended { .. }) {
         context.circuits.forget(&job.held.target);
     }
-    let kept = match job.session.take() {
-        Some(session) => session.close().await,
-        None => false,
-    };
+    let kept = job.close().await;
     Some(Report {
         held: job.held,
         result,

@@ -11,6 +11,7 @@ use sanderling_store::{RenewedClaim, Store};
 use tokio_util::sync::CancellationToken;
 
 use crate::circuit::Circuits;
+use crate::claim::idle;
 use crate::held::HeldClaims;
 
 /// Renews until it is told to stop. Runs as a task of its own, so that a long migration cannot hold it up.
@@ -42,16 +43,9 @@ impl Renewal {
         }
     }
 
-    /// Says that this worker lives, and what it has let go of.
+    /// Says that this worker lives, and what it keeps idle.
     pub(crate) async fn beat(&self) {
-        let let_go = self.hosts.let_go();
-        let hosts = self.hosts.budgets().into_keys();
-        let serves = hosts
-            .map(|host| {
-                let let_go = let_go.get(&host).copied().unwrap_or_default();
-                (host, let_go)
-            })
-            .collect();
+        let serves = idle(&self.hosts);
         if let Err(error) = self.store.beat(&self.worker, &serves, self.lease).await {
             tracing::warn!(%error, "heartbeat not recorded; claims end with their leases unless the store answers");
         }

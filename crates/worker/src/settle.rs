@@ -35,6 +35,15 @@ impl Job<'_> {
         }
     }
 
+    /// Closes the session. Where its connection is kept, how many this process has kept on the host by then.
+    pub(crate) async fn close(&mut self) -> Option<u64> {
+        if !self.session.take()?.close().await {
+            return None;
+        }
+        let counts = self.context.hosts.idle();
+        counts.get(&self.grant.place.host).map(|(kept, _)| *kept)
+    }
+
     async fn open(&mut self) -> Result<Box<dyn Session>, Stop> {
         let begun = Instant::now();
         loop {
@@ -93,6 +102,8 @@ impl Job<'_> {
             // Either a newer claim of ours exists, and the store says so, or the store was restored from a backup.
             FenceRefusal::Ahead { epoch } => {
                 tracing::warn!(%tenant, fence = %epoch, claim = %self.held.epoch, "the tenant's fence is ahead of this claim");
+                // Whoever raised it may have a message on its way, and the store knows nothing of it.
+                self.settled = false;
                 self.reissue(Epoch(epoch.0 + 1)).await
             }
             FenceRefusal::OtherStore { store } => {

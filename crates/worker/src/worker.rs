@@ -185,10 +185,10 @@ impl Worker {
             });
             match job.await {
                 Ok(Some(report)) => {
-                    let kept = report.kept;
+                    let kept = report.kept.is_some();
                     let receipt = hand_in(&target, &reporter, report).await;
                     if kept && receipt == Receipt::Stale {
-                        // The store does not count what a claim that was not ours any more left open.
+                        // Its place went to whoever has the claim now.
                         context.hosts.close_idle(&host).await;
                     }
                 }

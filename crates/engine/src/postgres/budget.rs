@@ -38,7 +38,9 @@ struct State<T> {
     closing: usize,
     /// Oldest first.
     idle: VecDeque<Idle<T>>,
-    /// Connections that were idle here and are not any more: used again or closed.
+    /// Connections that were put here idle since this value was made.
+    kept: u64,
+    /// Those of them that are not idle any more: used again or closed.
     let_go: u64,
 }
 
@@ -105,6 +107,7 @@ impl<T> Budget<T> {
                 visits: 0,
                 closing: 0,
                 idle: VecDeque::new(),
+                kept: 0,
                 let_go: 0,
             }),
             changed: Notify::new(),
@@ -138,6 +141,7 @@ impl<T> Budget<T> {
         if let Some(of) = permit.of.take() {
             *state.count(of) -= 1;
         }
+        state.kept += 1;
         state.idle.push_back(Idle {
             connection,
             since: Instant::now(),
@@ -179,9 +183,10 @@ impl<T> Budget<T> {
         over
     }
 
-    /// How many connections were idle here and are not any more.
-    pub(crate) fn let_go(&self) -> u64 {
-        self.state().let_go
+    /// How many connections were put here idle, and how many of them are not idle any more.
+    pub(crate) fn counts(&self) -> (u64, u64) {
+        let state = self.state();
+        (state.kept, state.let_go)
     }
 
     /// Since when the oldest idle connection is idle.
@@ -325,14 +330,14 @@ mod tests {
     #[test]
     fn what_is_idle_no_more_is_counted_whatever_ended_it() {
         let budget = full_of_idle(4);
-        assert_eq!(budget.let_go(), 0);
+        assert_eq!(budget.counts(), (4, 0));
         let (reused, _session) = budget.reuse(|connection| *connection == 2).unwrap();
         let trimmed: Vec<_> = budget.trim(2).into_iter().map(|(c, _)| c).collect();
         assert_eq!((reused, &trimmed[..]), (2, &[0][..]));
-        assert_eq!(budget.let_go(), 2);
+        assert_eq!(budget.counts(), (4, 2));
         assert!(budget.trim(2).is_empty());
         budget.expire(Duration::ZERO);
-        assert_eq!((budget.let_go(), budget.state().idle.len()), (4, 0));
+        assert_eq!((budget.counts(), budget.state().idle.len()), ((4, 4), 0));
     }
 
     #[tokio::test]

@@ -65,9 +65,9 @@ impl Connections {
         close(self.budget.trim(spare)).await;
     }
 
-    /// How many connections were kept idle and are not any more.
-    pub(crate) fn let_go(&self) -> u64 {
-        self.budget.let_go()
+    /// How many connections were kept idle, and how many of them are not any more.
+    pub(crate) fn counts(&self) -> (u64, u64) {
+        self.budget.counts()
     }
 
     /// A connection for a short visit. Waits until the budget has room; to be closed as soon as it was used.

@@ -151,9 +151,9 @@ impl PostgresDriver {
         self.shared.connections.trim(spare).await;
     }
 
-    /// How many connections were kept idle and are not any more.
-    pub(crate) fn let_go(&self) -> u64 {
-        self.shared.connections.let_go()
+    /// How many connections were kept idle, and how many of them are not any more.
+    pub(crate) fn counts(&self) -> (u64, u64) {
+        self.shared.connections.counts()
     }
 
     fn look(database: Option<String>) -> Key {
@@ -303,7 +303,15 @@ impl Driver for PostgresDriver {
         };
         let connections = &self.shared.connections;
         let mut connection = connections.visit(&key).await.map_err(EngineError)?;
-        let decided = decide(&mut connection, &schema, store, version, took_effect).await;
+        let role = match &self.role {
+            Some(template) => {
+                let role = Role::new(&template.render(&schema.name, &connection.database));
+                Some(role.map_err(EngineError)?)
+            }
+            None => None,
+        };
+        let role = role.as_ref().map(|role| role.literal.as_str());
+        let decided = decide(&mut connection, &schema, store, version, role, took_effect).await;
         connection.close().await;
         decided.map_err(|failure| EngineError(connections.named(failure)))
     }

@@ -1,34 +1,44 @@
 //! Connections that workers keep idle: each takes a place in its host's budget until its worker says that it let go.
 //!
-//! Both columns only grow, so that a message that comes twice or late does no harm: `kept` by reports, `let_go` by what
-//! the worker says. What a worker keeps is never more than their difference.
+//! Both columns hold what the worker counted since it began, and only grow, so that what comes twice, late, or not at all
+//! does no harm.
 
 use std::collections::BTreeMap;
 
 use sanderling_core::{HostName, Micros, WorkerId};
 
 use crate::link::{Fault, Tx, each, values};
-use crate::port::Budget;
+use crate::port::{Budget, Idle};
 
-/// Notes what a worker has let go of. It only ever makes room, so the hosts' rows need no lock.
-pub(crate) async fn let_go(
+/// Notes what a worker says that it has kept and let go of.
+pub(crate) async fn told(
     tx: &mut Tx<'_>,
     worker: &WorkerId,
-    hosts: &BTreeMap<HostName, u64>,
+    hosts: &BTreeMap<HostName, Idle>,
 ) -> Result<(), Fault> {
-    let told: Vec<_> = hosts.iter().filter(|(_, n)| **n > 0).collect();
-    if told.is_empty() {
+    let told: Vec<_> = hosts
+        .iter()
+        .filter(|(_, idle)| idle.kept > 0)
+        .map(|(host, idle)| (host, worker, idle.kept, idle.let_go))
+        .collect();
+    write(tx, &told).await
+}
+
+/// Rows in the order of hosts, which is the order of every verb's locks.
+async fn write(tx: &mut Tx<'_>, rows: &[(&HostName, &WorkerId, u64, u64)]) -> Result<(), Fault> {
+    if rows.is_empty() {
         return Ok(());
     }
-    let sql = "UPDATE kept SET let_go = CAST(v ->> 1 AS bigint) FROM {each}
-        WHERE kept.fleet = f AND kept.host = v ->> 0 AND kept.worker = $3 AND let_go < CAST(v ->> 1 AS bigint)";
-    let mut args = vec![each(&told)?];
-    args.extend(values![worker]);
-    tx.exec(sql, args).await?;
+    let sql = "INSERT INTO kept (fleet, host, worker, kept, let_go)
+        SELECT f, v ->> 0, v ->> 1, CAST(v ->> 2 AS bigint), CAST(v ->> 3 AS bigint) FROM {each} WHERE f <> ''
+        ON CONFLICT (fleet, host, worker) DO UPDATE SET
+        kept = CASE WHEN excluded.kept > kept.kept THEN excluded.kept ELSE kept.kept END,
+        let_go = CASE WHEN excluded.let_go > kept.let_go THEN excluded.let_go ELSE kept.let_go END";
+    tx.exec(sql, vec![each(rows)?]).await?;
     Ok(())
 }
 
-/// Notes what a worker has let go of, and gives what it and the other live workers keep on these hosts; the hosts'
+/// Notes what a worker says of itself, and gives what it and the other live workers keep on these hosts; the hosts'
 /// rows are locked. A worker whose heartbeat ran out is gone, and its connections with it.
 pub(crate) async fn on_hosts(
     tx: &mut Tx<'_>,
@@ -36,8 +46,8 @@ pub(crate) async fn on_hosts(
     hosts: &BTreeMap<HostName, Budget>,
     now: Micros,
 ) -> Result<BTreeMap<HostName, Kept>, Fault> {
-    let told = hosts.iter().map(|(host, b)| (host.clone(), b.let_go));
-    let_go(tx, worker, &told.collect()).await?;
+    let said = hosts.iter().map(|(host, b)| (host.clone(), b.idle));
+    told(tx, worker, &said.collect()).await?;
     let names: Vec<_> = hosts.keys().map(|host| [host]).collect();
     let sql = "SELECT kept.host, kept.worker, kept - let_go FROM {each} JOIN kept
         ON kept.fleet = f AND kept.host = v ->> 0 AND kept > let_go
@@ -67,21 +77,14 @@ pub(crate) struct Kept {
     pub(crate) others: u64,
 }
 
-/// Adds what workers kept at the ends of their claims; the hosts' rows are locked.
-pub(crate) async fn add(
+/// Notes how many connections workers had kept by the ends of their claims; the hosts' rows are locked.
+pub(crate) async fn by_then(
     tx: &mut Tx<'_>,
-    by: &BTreeMap<(HostName, WorkerId), u64>,
+    kept: &BTreeMap<(HostName, WorkerId), u64>,
 ) -> Result<(), Fault> {
-    if by.is_empty() {
-        return Ok(());
-    }
-    let rows: Vec<_> = by
+    let rows: Vec<_> = kept
         .iter()
-        .map(|((host, worker), n)| (host, worker, n))
+        .map(|((host, worker), n)| (host, worker, *n, 0))
         .collect();
-    let sql = "INSERT INTO kept (fleet, host, worker, kept, let_go)
-        SELECT f, v ->> 0, v ->> 1, CAST(v ->> 2 AS bigint), 0 FROM {each} WHERE f <> ''
-        ON CONFLICT (fleet, host, worker) DO UPDATE SET kept = kept.kept + excluded.kept";
-    tx.exec(sql, vec![each(&rows)?]).await?;
-    Ok(())
+    write(tx, &rows).await
 }

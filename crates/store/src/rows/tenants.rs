@@ -52,15 +52,20 @@ pub(crate) async fn granted(tx: &mut Tx<'_>, epochs: &[(&TenantId, Epoch)]) -> R
     Ok(())
 }
 
-/// Notes that nothing of any claim so far can still arrive at these tenants.
-pub(crate) async fn resolved(tx: &mut Tx<'_>, tenants: &BTreeSet<TenantId>) -> Result<(), Fault> {
+/// Notes that nothing of any claim up to these can still arrive. It says nothing of a tenant whose number is greater by
+/// now: a person raised it, because of claims that the store has forgotten.
+pub(crate) async fn resolved(
+    tx: &mut Tx<'_>,
+    tenants: &BTreeMap<TenantId, Epoch>,
+) -> Result<(), Fault> {
     if tenants.is_empty() {
         return Ok(());
     }
     // Two rollouts can report on two claims of one tenant, so the order of locking is kept here too.
-    lock(tx, &tenants.iter().collect()).await?;
-    let keys: Vec<_> = tenants.iter().map(|tenant| [tenant]).collect();
-    let sql = "UPDATE tenants SET unresolved = 0 FROM {each} WHERE tenants.fleet = f AND tenants.tenant = v ->> 0";
-    tx.exec(sql, vec![each(&keys)?]).await?;
+    lock(tx, &tenants.keys().collect()).await?;
+    let rows: Vec<_> = tenants.iter().collect();
+    let sql = "UPDATE tenants SET unresolved = 0 FROM {each} WHERE tenants.fleet = f AND tenants.tenant = v ->> 0
+        AND tenants.epoch <= CAST(v ->> 1 AS bigint)";
+    tx.exec(sql, vec![each(&rows)?]).await?;
     Ok(())
 }

@@ -33,7 +33,7 @@ impl Verb for Reporting {
         let now = tx.now().await?;
         let mut found = targets::lock(tx, &self.targets().collect()).await?;
         let mut changed = BTreeSet::new();
-        let mut proved = BTreeSet::new();
+        let mut proved = BTreeMap::new();
         let mut kept = BTreeMap::new();
         let mut receipts = Vec::with_capacity(self.reports.len());
         for report in &self.reports {
@@ -49,10 +49,11 @@ impl Verb for Reporting {
                 .get_mut(&key.rollout)
                 .ok_or_else(|| corrupt(format!("rollout {} is gone", key.rollout)))?;
             if proves(target, &report.result) {
-                proved.insert(key.tenant.clone());
+                proved.insert(key.tenant.clone(), report.held.epoch);
             }
-            if let Some(owner) = target.claim.owner.clone().filter(|_| report.kept) {
-                *kept.entry((target.host.clone(), owner)).or_default() += 1;
+            if let Some((owner, by_then)) = target.claim.owner.clone().zip(report.kept) {
+                let most: &mut u64 = kept.entry((target.host.clone(), owner)).or_default();
+                *most = by_then.max(*most);
             }
             receipts.push(end(rollout, target, &report.result, now)?);
             changed.insert(key.clone());
@@ -60,7 +61,7 @@ impl Verb for Reporting {
         found.retain(|key, _| changed.contains(key));
         if !found.is_empty() {
             write(tx, &locked, &found).await?;
-            kept::add(tx, &kept).await?;
+            kept::by_then(tx, &kept).await?;
             tenants::resolved(tx, &proved).await?;
         }
         if receipts.contains(&Receipt::Halted) {

@@ -9,7 +9,7 @@ use sanderling_core::{HostName, Micros, WorkerId};
 use super::start::until;
 use crate::link::{Fault, Tx, values};
 use crate::perform::{Mode, Verb};
-use crate::port::{HostAway, WorkerRecord};
+use crate::port::{HostAway, Idle, WorkerRecord};
 use crate::rows::kept;
 
 /// How long a note that has expired is kept, in microseconds: one day.
@@ -18,7 +18,7 @@ const KEPT: i64 = 86_400_000_000;
 /// The arguments of `Store::beat`.
 pub(crate) struct Beat {
     pub(crate) worker: WorkerId,
-    pub(crate) hosts: BTreeMap<HostName, u64>,
+    pub(crate) hosts: BTreeMap<HostName, Idle>,
     pub(crate) lease: Duration,
 }
 
@@ -34,7 +34,7 @@ impl Verb for Beat {
             ON CONFLICT (fleet, worker) DO UPDATE SET hosts = excluded.hosts, lease_until = excluded.lease_until";
         let args = values![&self.worker, hosts, until(now, self.lease)];
         tx.exec(sql, args).await?;
-        kept::let_go(tx, &self.worker, &self.hosts).await?;
+        kept::told(tx, &self.worker, &self.hosts).await?;
         let sql = "DELETE FROM workers WHERE fleet = $1 AND lease_until < $2";
         tx.exec(sql, values![now.0.saturating_sub(KEPT)]).await?;
         let sql = "DELETE FROM kept WHERE fleet = $1 AND NOT EXISTS (SELECT 1 FROM workers

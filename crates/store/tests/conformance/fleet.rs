@@ -220,7 +220,7 @@ pub(crate) fn report_of(grant: &Grant, result: TargetResult) -> Report {
     Report {
         held: held(grant),
         result,
-        kept: false,
+        kept: None,
     }
 }
 

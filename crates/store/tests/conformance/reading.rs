@@ -7,7 +7,7 @@ use sanderling_core::rollout::Action;
 use sanderling_core::{
     Bundle, BundleFile, BundleHash, Epoch, ErrorClass, Outcome, RolloutState, Version,
 };
-use sanderling_store::{Command, StoreError, TargetFilter};
+use sanderling_store::{Command, Idle, StoreError, TargetFilter};
 use sanderling_testkit::until_async;
 
 use crate::backend::Backend;
@@ -258,7 +258,7 @@ pub(crate) async fn epochs_are_raised_and_never_lowered(backend: Backend) {
 pub(crate) async fn workers_and_events(backend: Backend) {
     let store = backend.open().await;
     let hosts = [host("eu1"), host("eu2")];
-    let serves = hosts.clone().map(|host| (host, 0)).into();
+    let serves = hosts.clone().map(|host| (host, Idle::default())).into();
     store.beat(&worker("w1"), &[].into(), LEASE).await.unwrap();
     store.beat(&worker("w1"), &serves, LEASE).await.unwrap();
     store.beat(&worker("w2"), &serves, TINY).await.unwrap();

@@ -202,7 +202,7 @@ impl Scene {
             .report(&[Report {
                 held,
                 result,
-                kept: false,
+                kept: None,
             }])
             .await
             .unwrap();

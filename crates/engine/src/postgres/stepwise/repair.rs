@@ -18,6 +18,7 @@ pub(crate) async fn decide(
     schema: &Schema,
     store: &StoreId,
     version: &Version,
+    role: Option<&str>,
     took_effect: bool,
 ) -> Result<Decision, Failure> {
     let found = find(connection, schema, version).await?;
@@ -33,7 +34,7 @@ pub(crate) async fn decide(
         literal(&ledger)?.as_str(),
         state::OWNER,
         "'the ledger is not a table of the login role'",
-        None,
+        role,
     );
     let message = format!(
         "DO ${tag}$ BEGIN
