@@ -1,6 +1,6 @@
 //! `candidates`: what could be started now. Locks nothing; `start` decides.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
 use sanderling_core::{HostName, Micros, Rollout, RolloutId, TenantId};
@@ -53,8 +53,8 @@ impl Candidates {
         ranked(&tx.rows(sql, args).await?, true)
     }
 
-    /// The first ones by position, and of hosts that are not among them the first ones too: a host whose budget is
-    /// spent must not hide the others for as long as it has targets left.
+    /// The first ones by position, then the first ones of the hosts that are not among them, and so on: hosts whose
+    /// budgets are spent must not hide the others for as long as they have targets left.
     async fn pending(
         &self,
         tx: &mut Tx<'_>,
@@ -70,10 +70,7 @@ impl Candidates {
             ORDER BY position LIMIT $6";
         let mut wanted = self.hosts.clone();
         let mut found = Vec::new();
-        for _ in 0..2 {
-            if wanted.is_empty() {
-                break;
-            }
+        while !wanted.is_empty() {
             let mut args = vec![hosts(&wanted)?];
             let wave = i64::try_from(wave).unwrap_or(i64::MAX);
             args.extend(values![id, wave, now, i64::from(self.limit)]);
@@ -100,15 +97,29 @@ impl Candidates {
             .iter()
             .map(|(_, c)| c.host.clone())
             .collect();
-        let (mut known, mut hidden): (Vec<_>, Vec<_>) = pending
+        let (mut known, hidden): (Vec<_>, Vec<_>) = pending
             .into_iter()
             .partition(|(_, c)| first.contains(&c.host));
+        let mut hidden = in_turn(hidden);
         hidden.truncate(limit / 2);
         known.truncate(limit - hidden.len());
         known.extend(hidden);
         known.sort_by_key(|(rank, _)| *rank);
         known
     }
+}
+
+/// One of each host, then the second of each, and so on.
+fn in_turn(ranked: Vec<Ranked>) -> Vec<Ranked> {
+    let mut seen: BTreeMap<HostName, usize> = BTreeMap::new();
+    let turn = |one: Ranked| {
+        let turn = seen.entry(one.1.host.clone()).or_default();
+        *turn += 1;
+        (*turn, one)
+    };
+    let mut turns: Vec<_> = ranked.into_iter().map(turn).collect();
+    turns.sort_by_key(|(turn, (rank, _))| (*turn, *rank));
+    turns.into_iter().map(|(_, one)| one).collect()
 }
 
 /// Running rollouts with the open waves that have a permit free.
