@@ -73,7 +73,8 @@ pub(crate) async fn look(
 }
 
 fn in_flight(believed: &Believed) -> bool {
-    believed.targets.iter().any(|target| target.owner.is_some())
+    let targets = &believed.targets;
+    targets.iter().any(|target| target.lease_until.is_some())
 }
 
 fn belief(believed: &Believed) -> Option<Belief> {

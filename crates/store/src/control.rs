@@ -18,8 +18,8 @@ use crate::port::{
     TargetRecord, Wanted, WorkerRecord,
 };
 use crate::verbs::{
-    act, believed, bundles, cancel, candidates, events, lead, list, note, raise, read, reissue,
-    renew, report, resume, retry, start, submit, workers,
+    abandon, act, believed, bundles, cancel, candidates, events, lead, list, note, raise, read,
+    reissue, renew, report, resume, retry, start, submit, workers,
 };
 
 /// An open store.
@@ -144,6 +144,11 @@ impl Store for Handle {
             lease,
         };
         self.0.perform(verb).await
+    }
+
+    async fn abandon(&self, held: &Held) -> Answer<()> {
+        let held = held.clone();
+        self.0.perform(abandon::Abandon { held }).await
     }
 
     async fn report(&self, reports: &[Report]) -> Answer<Vec<Receipt>> {

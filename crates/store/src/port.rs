@@ -111,6 +111,11 @@ pub trait Store: Send + Sync {
         lease: Duration,
     ) -> Result<Epoch, StoreError>;
 
+    /// Lets go of a claim without saying what became of it: it stays in flight, may be taken over at once, and that is
+    /// not counted as a lost worker. For a worker that drains while something may be on its way to a tenant that it
+    /// cannot reach. Changes nothing where the claim is not current any more.
+    async fn abandon(&self, held: &Held) -> Result<(), StoreError>;
+
     /// Records what became of claims. Each is compared-and-set on its epoch; a stale one changes nothing and says
     /// so. Adds to the tallies, judges the halt rules, and halts in the same transaction. Same order as `reports`.
     async fn report(&self, reports: &[Report]) -> Result<Vec<Receipt>, StoreError>;
@@ -247,7 +252,7 @@ pub struct TargetRecord {
     pub version: Version,
     /// Its current or last epoch in this rollout; 0 before the first start.
     pub epoch: Epoch,
-    /// Who holds it, while it is in flight.
+    /// Who holds it, while it is in flight; absent where that worker let go of it.
     pub owner: Option<WorkerId>,
     /// Until when, while it is in flight.
     pub lease_until: Option<Micros>,

@@ -1,5 +1,6 @@
 //! The verbs, one file each: its arguments, and its transaction.
 
+pub(crate) mod abandon;
 pub(crate) mod act;
 pub(crate) mod believed;
 pub(crate) mod bundles;

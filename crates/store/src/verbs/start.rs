@@ -152,8 +152,9 @@ impl Start {
             resolves: !runs,
         };
         let mut attempts = target.attempts;
-        if target.claim.in_flight {
-            // Its worker went silent: too many of them, and the tenant itself is the reason.
+        if target.claim.in_flight && target.claim.owner.is_some() {
+            // Its worker went silent: too many of them, and the tenant itself is the reason. One that let go of its
+            // claim (`abandon`) said so.
             *attempts.entry(ErrorClass::WorkerLost).or_default() += 1;
         }
         Target {

@@ -149,6 +149,19 @@ pub(crate) async fn a_full_host_hides_no_other(backend: Backend) {
     assert_eq!(found.iter().filter(|c| c.host == host("eu2")).count(), 4);
 }
 
+pub(crate) async fn two_full_hosts_hide_no_third(backend: Backend) {
+    let store = backend.open().await;
+    let mut planned = plan(&backend.fleet, &[100]);
+    for (n, target) in planned.targets.iter_mut().enumerate() {
+        target.place.host = host(["eu1", "eu2", "eu3"][n / 40]);
+    }
+    running(&store, planned).await;
+    let hosts = ["eu1", "eu2", "eu3"].map(host);
+    let found = store.candidates(&hosts, 8).await.unwrap();
+    let of = |name: &str| found.iter().filter(|c| c.host == host(name)).count();
+    assert_eq!((of("eu1"), of("eu2"), of("eu3")), (4, 2, 2));
+}
+
 pub(crate) async fn a_lost_answer_is_repeated(backend: Backend) {
     let store = backend.open().await;
     let id = running(&store, plan(&backend.fleet, &[3])).await;
@@ -168,6 +181,32 @@ pub(crate) async fn a_lost_answer_is_repeated(backend: Backend) {
         .start(&worker("w1"), &unknown, &budgets(), LEASE)
         .await;
     assert!(matches!(refused, Err(StoreError::NoRollout(_))));
+}
+
+pub(crate) async fn what_is_abandoned_is_taken_over_uncounted(backend: Backend) {
+    let store = backend.open().await;
+    let id = running(&store, plan(&backend.fleet, &[1])).await;
+    let mut former = held(&start_one(&store, &id, 0, LEASE).await);
+    for _ in 0..3 {
+        store.abandon(&former).await.unwrap();
+        let renewed = store
+            .renew(&worker("w1"), std::slice::from_ref(&former), LEASE)
+            .await;
+        assert_eq!(renewed.unwrap(), [RenewedClaim::Stale]);
+        let seen = store.targets(&id, TargetFilter::InFlight, None, 9).await;
+        assert_eq!(seen.unwrap().len(), 1, "it keeps its permits");
+        assert!(candidates(&store, 9).await[0].expired);
+        let grant = start_one(&store, &id, 0, LEASE).await;
+        assert!(grant.takeover, "something may be on its way");
+        assert_eq!(grant.attempts, [].into(), "nobody was lost");
+        let stale = store.abandon(&former).await;
+        stale.unwrap();
+        former = held(&grant);
+        assert_eq!(
+            store.may_continue(&former).await.unwrap(),
+            RenewedClaim::Live
+        );
+    }
 }
 
 pub(crate) async fn renewal(backend: Backend) {

@@ -46,7 +46,8 @@ macro_rules! backends {
             },
             claims::{
                 nothing_starts_before_its_wave_opens, permits_of_rollout_wave_and_host, hosts_span_rollouts,
-                a_strict_canary, candidates_come_in_order, a_full_host_hides_no_other, a_lost_answer_is_repeated,
+                a_strict_canary, candidates_come_in_order, a_full_host_hides_no_other, two_full_hosts_hide_no_third,
+                a_lost_answer_is_repeated, what_is_abandoned_is_taken_over_uncounted,
                 renewal, reissuing, an_expired_claim_is_taken_over, an_expired_claim_of_a_halted_rollout_is_resolved,
                 takeover_is_remembered_until_it_is_disproved,
             },
