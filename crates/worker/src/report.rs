@@ -1,11 +1,12 @@
 //! Reports to the store: successes in batches, everything else at once.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sanderling_core::Outcome;
 use sanderling_store::{Receipt, Report, Store, StoreError, TargetResult};
 use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
 
 /// Successes wait for company at most this long.
 const BATCH_WAIT: Duration = Duration::from_millis(20);
@@ -21,14 +22,25 @@ type Waiting = (Report, oneshot::Sender<Receipt>);
 pub(crate) struct Reporter(mpsc::Sender<Waiting>);
 
 impl Reporter {
-    /// Starts the sending task. It ends when the last `Reporter` is dropped and everything has been sent.
-    pub(crate) fn start(store: Arc<dyn Store>) -> (Self, tokio::task::JoinHandle<()>) {
-        let (sender, receiver) = mpsc::channel(1024);
-        (Self(sender), tokio::spawn(send_all(store, receiver)))
+    /// Starts the sending task. It ends when the last `Reporter` is dropped and everything has been sent, or given up.
+    pub(crate) fn start(
+        store: Arc<dyn Store>,
+        drain: CancellationToken,
+        lease: Duration,
+    ) -> (Self, tokio::task::JoinHandle<()>) {
+        let (sender, mut receiver) = mpsc::channel(1024);
+        let mut sending = Sender {
+            store,
+            drain,
+            lease,
+            draining_since: None,
+        };
+        let task = tokio::spawn(async move { sending.send_all(&mut receiver).await });
+        (Self(sender), task)
     }
 
-    /// Sends one report and waits until the store has taken it. A store that is away is asked again and again:
-    /// the claim's number keeps a late answer from doing harm.
+    /// Sends one report and waits until the store has taken it. A store that is away is asked again and again (the
+    /// claim's number keeps a late answer from doing harm), in a drain only as long as the claim could last.
     pub(crate) async fn report(&self, report: Report) -> Receipt {
         let (answer, answered) = oneshot::channel();
         if self.0.send((report, answer)).await.is_err() {
@@ -48,37 +60,60 @@ fn may_wait(report: &Report) -> bool {
     )
 }
 
-async fn send_all(store: Arc<dyn Store>, mut receiver: mpsc::Receiver<Waiting>) {
-    while let Some(first) = receiver.recv().await {
-        let mut batch = vec![first];
-        let until = tokio::time::Instant::now() + BATCH_WAIT;
-        while batch.len() < BATCH_SIZE && batch.iter().all(|(report, _)| may_wait(report)) {
-            match tokio::time::timeout_at(until, receiver.recv()).await {
-                Ok(Some(next)) => batch.push(next),
-                Ok(None) | Err(_) => break,
-            }
-        }
-        send(&*store, batch).await;
-    }
+struct Sender {
+    store: Arc<dyn Store>,
+    drain: CancellationToken,
+    lease: Duration,
+    /// Since when the store has been away in a drain.
+    draining_since: Option<Instant>,
 }
 
-async fn send(store: &dyn Store, batch: Vec<Waiting>) {
-    let (reports, answers): (Vec<_>, Vec<_>) = batch.into_iter().unzip();
-    let receipts = loop {
-        match store.report(&reports).await {
-            Ok(receipts) => break receipts,
-            Err(error @ StoreError::Corrupt(_)) => {
-                tracing::error!(%error, reports = reports.len(), "the control store refuses these reports; their claims end with their leases");
-                break vec![Receipt::Stale; reports.len()];
+impl Sender {
+    async fn send_all(&mut self, receiver: &mut mpsc::Receiver<Waiting>) {
+        while let Some(first) = receiver.recv().await {
+            let mut batch = vec![first];
+            let until = tokio::time::Instant::now() + BATCH_WAIT;
+            while batch.len() < BATCH_SIZE && batch.iter().all(|(report, _)| may_wait(report)) {
+                match tokio::time::timeout_at(until, receiver.recv()).await {
+                    Ok(Some(next)) => batch.push(next),
+                    Ok(None) | Err(_) => break,
+                }
             }
-            Err(error) => {
-                tracing::warn!(%error, reports = reports.len(), "reports not recorded; sending them again");
-                tokio::time::sleep(RETRY_PAUSE).await;
-            }
+            self.send(batch).await;
         }
-    };
-    for (answer, receipt) in answers.into_iter().zip(receipts) {
-        // Nobody waits any more only when the worker is being torn down.
-        let _ = answer.send(receipt);
+    }
+
+    async fn send(&mut self, batch: Vec<Waiting>) {
+        let (reports, answers): (Vec<_>, Vec<_>) = batch.into_iter().unzip();
+        let receipts = loop {
+            match self.store.report(&reports).await {
+                Ok(receipts) => break receipts,
+                Err(error @ StoreError::Corrupt(_)) => {
+                    tracing::error!(%error, reports = reports.len(), "the control store refuses these reports; their claims end with their leases");
+                    break vec![Receipt::Stale; reports.len()];
+                }
+                Err(error) if self.gives_up() => {
+                    tracing::error!(%error, reports = reports.len(), "reports not recorded before this process ends; their claims end with their leases, and whoever takes over reads the ledgers");
+                    break vec![Receipt::Stale; reports.len()];
+                }
+                Err(error) => {
+                    tracing::warn!(%error, reports = reports.len(), "reports not recorded; sending them again");
+                    tokio::time::sleep(RETRY_PAUSE).await;
+                }
+            }
+        };
+        for (answer, receipt) in answers.into_iter().zip(receipts) {
+            // Nobody waits any more only when the worker is being torn down.
+            let _ = answer.send(receipt);
+        }
+    }
+
+    /// In a drain: whether the store has been away for a whole lease. The claims have run out by then.
+    fn gives_up(&mut self) -> bool {
+        if !self.drain.is_cancelled() {
+            return false;
+        }
+        let since = *self.draining_since.get_or_insert_with(Instant::now);
+        since.elapsed() > self.lease
     }
 }

@@ -71,7 +71,8 @@ impl Worker {
         // Before the first claim: what a worker keeps idle counts only while it is known to live.
         renewal.beat().await;
         let renewal = tokio::spawn(renewal.run(stop_renewal.clone()));
-        let (reporter, reporting) = Reporter::start(self.store.clone());
+        let (reporter, reporting) =
+            Reporter::start(self.store.clone(), drain.clone(), self.options.lease);
         let context = Arc::new(Context {
             store: self.store.clone(),
             hosts: self.hosts.clone(),
