@@ -85,6 +85,39 @@ fn a_host_that_dies_pauses_and_the_others_go_on() {
     assert!(events.iter().all(|e| e["outcome"] != "failed"));
 }
 
+/// The server comes back as a standby, which takes no writes, and is promoted later.
+#[test]
+fn a_host_that_takes_no_writes_pauses() {
+    let postgres = Postgres::private();
+    let fleet = Fleet::embedded()
+        .with_postgres(&postgres)
+        .pg_connections(4)
+        .schemas(60)
+        .rollout(ROOMY)
+        .written();
+    fleet.probe_migrations(3);
+    let mut up = fleet.spawn(&["--json", "up"]);
+    progress(&up, 3);
+    std::fs::write(postgres.data_path().join("standby.signal"), "").unwrap();
+    postgres.restart();
+    until(
+        DEADLINE,
+        "status to say that the host takes no writes",
+        || {
+            let host = away(&fleet);
+            let reason = host["reason"].as_str().unwrap().to_owned();
+            reason
+                .starts_with("takes no writes")
+                .then_some(())
+                .ok_or(reason)
+        },
+    );
+    assert!(up.is_running());
+    postgres.sql(postgres.url(), "SELECT pg_promote()");
+
+    all_succeeded(&fleet, &mut up, 60, 3);
+}
+
 /// Others take every connection that the server has, for a while.
 #[test]
 fn a_host_without_free_connections_pauses() {

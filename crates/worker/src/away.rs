@@ -6,7 +6,7 @@ use sanderling_core::{Failure, Outcome};
 use sanderling_engine::HostFault;
 use sanderling_store::TargetResult;
 
-use crate::circuit::{Admission, Seen, Verdict, given_up};
+use crate::circuit::{Admission, Probe, Seen, Verdict, given_up};
 use crate::migrate::{Job, Stop};
 
 /// When a job met its host's fault.
@@ -14,7 +14,7 @@ use crate::migrate::{Job, Stop};
 pub(crate) enum When {
     /// Before anything of a migration was sent.
     AtTheDoor,
-    /// In the answer to a step.
+    /// In the answer to a step or a fence.
     InAStep,
     /// Between a lost connection and the one that settled it: it is over.
     Lost,
@@ -24,6 +24,8 @@ impl Job<'_> {
     /// Waits until this job may try its host. A claim that has nothing on its way need not wait for that: it is given
     /// back while the host is away.
     pub(crate) async fn turn(&mut self) -> Result<(), Stop> {
+        // A right from before: its circuit may have closed, and another may have opened.
+        self.probe.take_if(|probe| !probe.holds());
         while self.probe.is_none() {
             let host = &self.grant.place.host;
             match self.context.circuits.admit(host) {
@@ -50,7 +52,7 @@ impl Job<'_> {
             failure,
             at_the_door: when == When::AtTheDoor,
             over: when == When::Lost,
-            probe: self.probe.is_some() && when != When::Lost,
+            probe: self.probe.as_ref().is_some_and(Probe::holds),
             patience: Duration::from_millis(self.grant.policy.host_patience_ms),
         })
     }
@@ -79,12 +81,11 @@ impl Job<'_> {
         }
     }
 
-    /// A host that could not be reached, or did not take the fence: the next try is a probe's.
-    pub(crate) fn host_missed(&mut self, failure: &Failure) {
+    /// A host that could not be reached, or did not take the fence: the next try is a probe's. Whatever the verdict, a
+    /// claim that has to settle goes on trying.
+    pub(crate) fn host_missed(&mut self, failure: &Failure, when: When) {
         if let Some(fault) = self.fault_of(failure) {
-            let host = &self.grant.place.host;
-            let circuits = &self.context.circuits;
-            circuits.missed(host, &self.held.target, fault, failure);
+            self.blame(fault, failure, when);
             self.missed = Some(fault);
             self.probe = None;
         }

@@ -1,8 +1,8 @@
 //! One circuit per host: a host that is away pauses, not its tenants one by one.
 //!
 //! Closed, everything passes. A failure that is the host's opens it: from then on one probe at a time may try, with
-//! full jitter between tries, until one gets through. What failed meanwhile is given back and spends no budget, within
-//! limits, so that one tenant's own trouble cannot pass for its host's for ever.
+//! full jitter between tries, until one gets through. What failed meanwhile is given back and spends no budget, unless
+//! the host did for others what it did not do for this tenant: then the trouble is the tenant's own.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -33,6 +33,32 @@ pub(crate) struct Circuits {
 struct State {
     open: BTreeMap<HostName, Open>,
     excused: HashMap<TargetRef, Excused>,
+    /// When each host last did what proves each thing, in the order of [`Proof`].
+    worked: HashMap<HostName, [Option<Instant>; 3]>,
+    /// Probes admitted so far.
+    probes: u64,
+}
+
+/// What a host did, and what that proves. Each proves what those before it prove.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Proof {
+    /// A connection was opened.
+    Reached,
+    /// A fence was committed: small, so it says nothing of a full disk.
+    Wrote,
+    /// A version was applied.
+    Applied,
+}
+
+impl Proof {
+    /// What shows that a fault is over.
+    fn against(fault: HostFault) -> Self {
+        match fault {
+            HostFault::Away | HostFault::Crowded => Self::Reached,
+            HostFault::ReadOnly => Self::Wrote,
+            HostFault::Full => Self::Applied,
+        }
+    }
 }
 
 /// A host whose circuit is open.
@@ -40,10 +66,12 @@ struct Open {
     since: Instant,
     fault: HostFault,
     failure: Failure,
+    /// Probes that failed.
     probes: u32,
     /// The next probe is not to begin before.
     next: Instant,
-    probing: bool,
+    /// The number of the probe that is under way.
+    probing: Option<u64>,
 }
 
 /// A tenant that met nothing of its host's for so long meets another trouble. Longer than the pause between two probes,
@@ -55,8 +83,8 @@ struct Excused {
     since: Instant,
     /// The last of them: after a pause it is another trouble.
     last: Instant,
-    /// Failures that met a closed circuit and may have been the tenant's own.
-    doubtful: u32,
+    /// The first that may have been the tenant's own.
+    doubtful: Option<Instant>,
 }
 
 /// Whether something may be tried on a host.
@@ -90,7 +118,7 @@ pub(crate) struct Seen<'a> {
     pub(crate) at_the_door: bool,
     /// Whether its host has answered since.
     pub(crate) over: bool,
-    /// Whether the job was a probe of an open circuit.
+    /// Whether the job is the probe of an open circuit.
     pub(crate) probe: bool,
     /// How long its rollout waits for a host.
     pub(crate) patience: Duration,
@@ -100,12 +128,24 @@ pub(crate) struct Seen<'a> {
 pub(crate) struct Probe {
     circuits: Arc<Circuits>,
     host: HostName,
+    number: u64,
+}
+
+impl Probe {
+    /// Whether the circuit that it was to try is still open. Another that opened since is not its to try.
+    pub(crate) fn holds(&self) -> bool {
+        let state = self.circuits.state();
+        let open = state.open.get(&self.host);
+        open.is_some_and(|open| open.probing == Some(self.number))
+    }
 }
 
 impl Drop for Probe {
     fn drop(&mut self) {
-        if let Some(open) = self.circuits.state().open.get_mut(&self.host) {
-            open.probing = false;
+        if let Some(open) = self.circuits.state().open.get_mut(&self.host)
+            && open.probing == Some(self.number)
+        {
+            open.probing = None;
         }
     }
 }
@@ -114,120 +154,83 @@ impl Circuits {
     /// May something be tried on this host now?
     pub(crate) fn admit(self: &Arc<Self>, host: &HostName) -> Admission {
         let mut state = self.state();
-        match state.open.get_mut(host) {
+        let State { open, probes, .. } = &mut *state;
+        match open.get_mut(host) {
             None => Admission::Free,
-            Some(open) if open.probing || Instant::now() < open.next => Admission::Wait,
+            Some(open) if open.probing.is_some() || Instant::now() < open.next => Admission::Wait,
             Some(open) => {
-                open.probing = true;
+                *probes += 1;
+                open.probing = Some(*probes);
                 Admission::Probe(Probe {
                     circuits: Arc::clone(self),
                     host: host.clone(),
+                    number: *probes,
                 })
             }
         }
     }
 
-    /// Notes a failure that is the host's: opens its circuit, or puts off the next probe.
-    pub(crate) fn failed(&self, host: &HostName, fault: HostFault, failure: &Failure) {
-        let mut state = self.state();
-        if let Some(open) = state.open.get_mut(host) {
-            open.probes += 1;
-            open.put_off();
-            return;
-        }
-        let mut open = Open {
-            since: Instant::now(),
-            fault,
-            failure: failure.clone(),
-            probes: 0,
-            next: Instant::now(),
-            probing: false,
-        };
-        open.put_off();
-        state.open.insert(host.clone(), open);
-        drop(state);
-        self.changed.notify_one();
-        tracing::warn!(%host, error = %failure.message, code = failure.cause.code,
-            "host {host} {}: its tenants wait, those of other hosts go on; bring the host back, the rest happens by \
-             itself. After rollout.host_patience its tenants fail", fault.says());
-    }
-
-    /// Notes a failure, as [`Circuits::failed`], and says what it means for the tenant.
+    /// Notes a failure that is the host's and says what it means for the tenant that met it.
     ///
     /// A connection that could not be opened is the host's, so a tenant waits as long as its rollout's patience. A
-    /// failure of a step that met a closed circuit may be the tenant's own (a file of its own that is read-only, a
-    /// statement that crashes the server): it is put down to the host once.
+    /// failure of a step or a fence may be the tenant's own (a file of its own that is read-only, a statement that
+    /// crashes the server): that is known when it comes again after the host did for others what it refuses here.
     pub(crate) fn blame(&self, seen: &Seen<'_>) -> Verdict {
-        if !seen.over {
-            self.failed(seen.host, seen.fault, seen.failure);
-        }
         let mut state = self.state();
         let now = Instant::now();
-        let State { open, excused } = &mut *state;
-        let since = open.get(seen.host).map_or(now, |open| open.since);
-        let tenant = excused.entry(seen.target.clone()).or_insert(Excused {
+        let proved = state.proved(seen.host, seen.fault);
+        let tenant = state.excused.entry(seen.target.clone()).or_insert(Excused {
             since: now,
             last: now,
-            doubtful: 0,
+            doubtful: None,
         });
         if now.duration_since(tenant.last) > ANOTHER_TROUBLE {
-            (tenant.since, tenant.doubtful) = (now, 0);
+            (tenant.since, tenant.doubtful) = (now, None);
         }
         tenant.last = now;
-        let waited = now.duration_since(since.min(tenant.since));
-        let certain = seen.probe
-            || seen.at_the_door && matches!(seen.fault, HostFault::Away | HostFault::Crowded);
-        if !certain {
-            tenant.doubtful += 1;
+        let since = tenant.since;
+        if !seen.is_certain() {
+            let first = *tenant.doubtful.get_or_insert(now);
+            if proved.is_some_and(|proved| proved > first) {
+                return Verdict::Own;
+            }
         }
-        let Some(open) = open.get_mut(seen.host).filter(|_| !seen.over) else {
-            return if tenant.doubtful > 1 {
-                Verdict::Own
-            } else {
-                Verdict::GiveBack(Duration::ZERO)
-            };
+        if !seen.over && state.note(seen) {
+            self.changed.notify_one();
+        }
+        let Some(open) = state.open.get_mut(seen.host).filter(|_| !seen.over) else {
+            return Verdict::GiveBack(Duration::ZERO);
         };
+        let waited = now.duration_since(open.since.min(since));
         if waited >= seen.patience {
             // The next one need not wait to fail as well.
             open.next = now;
             return Verdict::GiveUp(waited);
         }
-        if tenant.doubtful > 1 {
-            return Verdict::Own;
-        }
         Verdict::GiveBack(open.next.saturating_duration_since(now))
     }
 
-    /// Notes what a claim met that has to settle, unless that tenant's trouble is known to be its own.
-    pub(crate) fn missed(
-        &self,
-        host: &HostName,
-        target: &TargetRef,
-        fault: HostFault,
-        failure: &Failure,
-    ) {
-        let own = |tenant: &Excused| tenant.doubtful > 1;
-        if !self.state().excused.get(target).is_some_and(own) {
-            self.failed(host, fault, failure);
-        }
+    /// Whether something that may be the tenant's own was put down to its host: another is the better probe.
+    pub(crate) fn doubts(&self, target: &TargetRef) -> bool {
+        let state = self.state();
+        let tenant = state.excused.get(target);
+        tenant.is_some_and(|tenant| tenant.doubtful.is_some())
     }
 
     /// A connection was opened.
     pub(crate) fn reached(&self, host: &HostName) {
-        self.close(host, |fault| {
-            matches!(fault, HostFault::Away | HostFault::Crowded)
-        });
+        self.worked(host, Proof::Reached);
     }
 
-    /// A fence was committed: small, so it says nothing of a full disk.
+    /// A fence was committed.
     pub(crate) fn wrote_fence(&self, host: &HostName) {
-        self.close(host, |fault| fault != HostFault::Full);
+        self.worked(host, Proof::Wrote);
     }
 
     /// A version was applied to a tenant.
     pub(crate) fn applied(&self, host: &HostName, target: &TargetRef) {
         self.forget(target);
-        self.close(host, |_| true);
+        self.worked(host, Proof::Applied);
     }
 
     /// The tenant has ended: what was put down to its host is history.
@@ -258,9 +261,15 @@ impl Circuits {
         self.changed.notified().await;
     }
 
-    fn close(&self, host: &HostName, proves: impl Fn(HostFault) -> bool) {
+    fn worked(&self, host: &HostName, proof: Proof) {
         let mut state = self.state();
-        if !state.open.get(host).is_some_and(|open| proves(open.fault)) {
+        let worked = match state.worked.get_mut(host) {
+            Some(worked) => worked,
+            None => state.worked.entry(host.clone()).or_default(),
+        };
+        worked[..=proof as usize].fill(Some(Instant::now()));
+        let over = |open: &Open| Proof::against(open.fault) <= proof;
+        if !state.open.get(host).is_some_and(over) {
             return;
         }
         if let Some(open) = state.open.remove(host) {
@@ -273,6 +282,52 @@ impl Circuits {
     fn state(&self) -> MutexGuard<'_, State> {
         // A panic elsewhere leaves the maps whole: what is half done is one number.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// When the host last did what shows that it has not this fault.
+    fn proved(&self, host: &HostName, fault: HostFault) -> Option<Instant> {
+        self.worked.get(host)?[Proof::against(fault) as usize]
+    }
+
+    /// Opens the host's circuit, or brings what it says up to date; puts off the next probe where the last one failed.
+    /// Whether there is something new to tell.
+    fn note(&mut self, seen: &Seen<'_>) -> bool {
+        let (host, failure) = (seen.host, seen.failure);
+        if let Some(open) = self.open.get_mut(host) {
+            let news = open.fault != seen.fault || open.failure.cause != failure.cause;
+            (open.fault, open.failure) = (seen.fault, failure.clone());
+            if seen.probe {
+                open.probes += 1;
+                open.put_off();
+            }
+            if news {
+                tracing::warn!(%host, error = %failure.message, code = failure.cause.code, "host {host} {} now", seen.fault.says());
+            }
+            return news;
+        }
+        let mut open = Open {
+            since: Instant::now(),
+            fault: seen.fault,
+            failure: failure.clone(),
+            probes: 0,
+            next: Instant::now(),
+            probing: None,
+        };
+        open.put_off();
+        self.open.insert(host.clone(), open);
+        tracing::warn!(%host, error = %failure.message, code = failure.cause.code,
+            "host {host} {}: its tenants wait, those of other hosts go on; bring the host back, the rest happens by \
+             itself. After rollout.host_patience its tenants fail", seen.fault.says());
+        true
+    }
+}
+
+impl Seen<'_> {
+    /// Whether the failure is the host's beyond doubt.
+    fn is_certain(&self) -> bool {
+        self.at_the_door && matches!(self.fault, HostFault::Away | HostFault::Crowded)
     }
 }
 
@@ -295,101 +350,4 @@ pub(crate) fn given_up(failure: &Failure, host: &HostName, waited: Duration) -> 
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use sanderling_core::{ErrorClass, RolloutId, TenantId};
-    use sanderling_testkit::until;
-
-    const LONG: Duration = Duration::from_secs(3_600);
-
-    fn target(tenant: &str) -> TargetRef {
-        TargetRef {
-            rollout: RolloutId::new("r"),
-            tenant: TenantId::new(tenant),
-        }
-    }
-
-    fn refused() -> Failure {
-        Failure::new(ErrorClass::Connection, "io", "connection refused")
-    }
-
-    fn meet(circuits: &Circuits, tenant: &str, fault: HostFault, patience: Duration) -> Verdict {
-        circuits.blame(&Seen {
-            host: &HostName::new("pg"),
-            target: &target(tenant),
-            fault,
-            failure: &refused(),
-            at_the_door: fault == HostFault::Away,
-            over: false,
-            probe: false,
-            patience,
-        })
-    }
-
-    #[test]
-    fn one_probe_at_a_time_until_one_gets_through() {
-        let (circuits, host) = (Arc::new(Circuits::default()), HostName::new("pg"));
-        assert!(matches!(circuits.admit(&host), Admission::Free));
-        circuits.failed(&host, HostFault::Away, &refused());
-        let probe = until(PROBES_LONG, "the probe's turn", || {
-            match circuits.admit(&host) {
-                Admission::Probe(probe) => Ok(probe),
-                Admission::Wait => Err("wait"),
-                Admission::Free => Err("free"),
-            }
-        });
-        assert!(matches!(circuits.admit(&host), Admission::Wait));
-        assert!(matches!(
-            circuits.admit(&HostName::new("other")),
-            Admission::Free
-        ));
-        drop(probe);
-        assert!(matches!(circuits.admit(&host), Admission::Probe(_)));
-        circuits.reached(&host);
-        assert!(matches!(circuits.admit(&host), Admission::Free));
-        assert!(circuits.away().is_empty());
-    }
-
-    /// Full jitter from half a second: the first probe may wait as long as that.
-    const PROBES_LONG: Duration = Duration::from_secs(30);
-
-    #[test]
-    fn each_fault_is_over_when_that_very_thing_works_again() {
-        let (circuits, host) = (Arc::new(Circuits::default()), HostName::new("pg"));
-        let works: [fn(&Circuits, &HostName); 3] = [
-            |circuits, host| circuits.reached(host),
-            |circuits, host| circuits.wrote_fence(host),
-            |circuits, host| circuits.applied(host, &target("a")),
-        ];
-        for (fault, first) in [
-            (HostFault::Away, 0),
-            (HostFault::Crowded, 0),
-            (HostFault::ReadOnly, 1),
-            (HostFault::Full, 2),
-        ] {
-            circuits.failed(&host, fault, &refused());
-            for (n, works) in works.iter().enumerate() {
-                works(&circuits, &host);
-                assert_eq!(circuits.away().is_empty(), n >= first, "{fault:?} {n}");
-            }
-        }
-    }
-
-    #[test]
-    fn a_host_is_waited_for_and_one_tenant_alone_is_not() {
-        let circuits = Circuits::default();
-        let back = |verdict| matches!(verdict, Verdict::GiveBack(_));
-        for _ in 0..20 {
-            assert!(back(meet(&circuits, "a", HostFault::Away, LONG)));
-        }
-        let over = meet(&circuits, "a", HostFault::Away, Duration::ZERO);
-        assert!(matches!(over, Verdict::GiveUp(_)), "{over:?}");
-        circuits.reached(&HostName::new("pg"));
-        assert!(back(meet(&circuits, "b", HostFault::ReadOnly, LONG)));
-        circuits.applied(&HostName::new("pg"), &target("c"));
-        let again = meet(&circuits, "b", HostFault::ReadOnly, LONG);
-        assert_eq!(again, Verdict::Own, "others could write meanwhile");
-        circuits.applied(&HostName::new("pg"), &target("b"));
-        assert!(back(meet(&circuits, "b", HostFault::ReadOnly, LONG)));
-    }
-}
+mod tests;

@@ -44,9 +44,13 @@ impl Claimer {
         let (hosts, mut probes) = self.admitted();
         // More than fit, because other workers reach for the same ones first.
         let limit = u32::try_from(free.saturating_mul(4).max(32)).unwrap_or(u32::MAX);
-        let candidates = self.store.candidates(&hosts, limit).await?;
+        let mut candidates = self.store.candidates(&hosts, limit).await?;
         self.refused
             .retain(|target, _| candidates.iter().any(|c| c.target == *target));
+        if !probes.is_empty() {
+            // One tenant's own trouble must not be all that is ever tried on a host.
+            candidates.sort_by_key(|c| self.circuits.doubts(&c.target));
+        }
         let mut granted = Vec::new();
         let mut by_rollout: BTreeMap<RolloutId, Vec<Candidate>> = BTreeMap::new();
         let mut probed = HashSet::new();

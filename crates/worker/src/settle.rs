@@ -71,7 +71,7 @@ impl Job<'_> {
                     return Err(Stop::end(self.end_as(error.0, verdict)));
                 }
                 Err(error) => {
-                    self.host_missed(&error.0);
+                    self.host_missed(&error.0, When::AtTheDoor);
                     tracing::warn!(tenant = %self.held.target.tenant, %error, "cannot reach the tenant to settle its claim; it stays in flight");
                     self.pause("the tenant cannot be reached").await?;
                 }
@@ -134,7 +134,7 @@ impl Job<'_> {
             FenceRefusal::Unavailable(failure) => {
                 tracing::warn!(%tenant, error = %failure.message, "the tenant's fence cannot be written; it stays in flight");
                 self.session = None;
-                self.host_missed(&failure);
+                self.host_missed(&failure, When::InAStep);
                 self.pause("the fence cannot be written").await
             }
         }
@@ -182,7 +182,7 @@ impl Job<'_> {
             return Err(if self.settled {
                 Stop::end(self.released())
             } else {
-                Stop::Gone
+                self.abandoned().await
             });
         }
         self.say_if_long(why);
@@ -199,6 +199,20 @@ impl Job<'_> {
     pub(crate) fn gone(&self) -> Stop {
         let (tenant, epoch) = (&self.held.target.tenant, &self.held.epoch);
         tracing::info!(%tenant, %epoch, "claim is no longer ours: it was taken over, or ended without us");
+        Stop::Gone
+    }
+
+    /// This process ends before anything certain can be said: whoever takes over need not wait for the lease.
+    async fn abandoned(&mut self) -> Stop {
+        let tenant = &self.held.target.tenant;
+        match self.context.store.abandon(&self.held).await {
+            Ok(()) => {
+                tracing::info!(%tenant, "let go of a claim that could not be settled; the next worker takes it over")
+            }
+            Err(error) => {
+                tracing::warn!(%tenant, %error, "a claim that could not be settled ends with its lease")
+            }
+        }
         Stop::Gone
     }
 

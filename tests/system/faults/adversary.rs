@@ -3,15 +3,17 @@
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
 use sanderling_claims::LockKey;
 use sanderling_core::TenantId;
+use sanderling_testkit::until;
 
 use super::nemesis::{Nemesis, under_seeds};
 use super::scene::Scene;
+use crate::fleet::DEADLINE;
 
 /// What it does, each to the lock of one tenant or to the wake-up channel.
 const DEEDS: &[&str] = &[
@@ -25,29 +27,42 @@ const DEEDS: &[&str] = &[
     "flood",
 ];
 
+/// What is done of each while the rollout is under way.
+const ENOUGH: u64 = 20;
+
 /// Locks of every tenant are deleted, stolen for good, given other types and huge values; wake-ups are forged and
-/// flooded.
+/// flooded. One claim is held back until all of that was done.
 #[test]
 fn redis_forged() {
     under_seeds("redis_forged", Scene::on_shared, |nemesis, scene| {
+        let hold = scene.fleet.path("hold");
+        std::fs::write(&hold, "").unwrap();
+        let before = 4 + nemesis.below(8);
+        let asked = format!(
+            "worker.before_message={before}*off->1*return(hold:{})",
+            hold.display()
+        );
+        let pid = scene.add_worker(&[("FAILPOINTS", &asked)]);
         let adversary = Adversary::start(scene, nemesis);
         scene.begin();
-        scene.until_under_way(1);
+        scene.until_reached(pid, "worker.before_message");
         let busy = scene.in_flight();
+        adversary.until_done(ENOUGH);
+        std::fs::remove_file(hold).unwrap();
         scene.until_ended(u64::MAX);
         let deeds = adversary.end();
         nemesis.struck(format!("{busy} in flight, and in all: {deeds:?}"));
-        for deed in DEEDS {
-            let done = deeds.get(deed).copied().unwrap_or(0);
-            assert!(done >= 20, "{deed} was done {done} times only");
-        }
     });
 }
 
 struct Adversary {
     done: Arc<AtomicBool>,
-    thread: JoinHandle<BTreeMap<&'static str, u64>>,
+    deeds: Deeds,
+    thread: JoinHandle<()>,
 }
+
+/// How often each deed was done.
+type Deeds = Arc<Mutex<BTreeMap<&'static str, u64>>>;
 
 impl Adversary {
     fn start(scene: &Scene, nemesis: &mut Nemesis) -> Self {
@@ -70,31 +85,47 @@ impl Adversary {
         let done = Arc::new(AtomicBool::new(false));
         let stop = done.clone();
         let choices: Vec<_> = (0..4096).map(|_| nemesis.below(1 << 20)).collect();
+        let deeds = Deeds::default();
+        let counted = deeds.clone();
         let thread = std::thread::spawn(move || {
-            let mut deeds = BTreeMap::new();
             let breath = ["BLPOP", "nothing", "0.005"].map(|word| word.as_bytes().to_vec());
             let mut redis = BufReader::new(redis);
-            for choice in choices.iter().cycle() {
+            for (choice, deed) in choices.iter().cycle().zip(DEEDS.iter().cycle()) {
                 if stop.load(Ordering::Relaxed) {
                     break;
                 }
-                let deed = DEEDS[choice % DEEDS.len()];
-                let key = &keys[(choice / DEEDS.len()) % keys.len()];
+                let key = &keys[choice % keys.len()];
                 // A breath between deeds, at the server: the machine's cores belong to the rollout.
                 call(&mut redis, &breath);
                 for words in commands(deed, key, &fleet, *choice) {
                     call(&mut redis, &words);
-                    *deeds.entry(deed).or_default() += 1;
+                    *counted.lock().unwrap().entry(*deed).or_default() += 1;
                 }
             }
-            deeds
         });
-        Self { done, thread }
+        Self {
+            done,
+            deeds,
+            thread,
+        }
+    }
+
+    /// Waits until each deed was done so often from now on.
+    fn until_done(&self, times: u64) {
+        let counts = || self.deeds.lock().unwrap().clone();
+        let before = counts();
+        until(DEADLINE, "the adversary to do its worst", || {
+            let now = counts();
+            let more = |deed| now.get(deed).unwrap_or(&0) - before.get(deed).unwrap_or(&0);
+            let enough = DEEDS.iter().all(|deed| more(deed) >= times);
+            enough.then_some(()).ok_or_else(|| format!("{now:?}"))
+        });
     }
 
     fn end(self) -> BTreeMap<&'static str, u64> {
         self.done.store(true, Ordering::Relaxed);
-        self.thread.join().unwrap()
+        self.thread.join().unwrap();
+        self.deeds.lock().unwrap().clone()
     }
 }
 
