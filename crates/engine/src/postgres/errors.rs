@@ -29,6 +29,8 @@ pub(crate) mod state {
     pub(crate) const ENDED: &str = "SDEND";
     /// A table of ours is somebody else's.
     pub(crate) const OWNER: &str = "SDOWN";
+    /// The ledger cannot be read without running somebody's code.
+    pub(crate) const UNREADABLE: &str = "SDTYP";
     /// The role of the migration could not be taken on, or may not use the schema.
     pub(crate) const ROLE: &str = "SDROL";
     /// The migration moved the search path.

@@ -188,10 +188,10 @@ END IF;
             path,
             ..
         } = self;
-        let (ledger, fence, key) = (
+        let (ledger, fence, lock) = (
             schema.ledger(),
             self.raise_fence(),
-            schema.lock_key(database_oid),
+            self.try_lock(database_oid),
         );
         Ok(format!(
             "DO ${tag}$ BEGIN
@@ -203,10 +203,7 @@ IF pg_catalog.current_setting('transaction_isolation') <> 'read committed' THEN
  RAISE EXCEPTION USING ERRCODE = '{UNFIT}', MESSAGE = 'the session is not in READ COMMITTED';
 END IF;
 PERFORM pg_catalog.set_config('application_name', {application}, true);
-IF NOT pg_catalog.pg_try_advisory_xact_lock({key}::bigint) THEN
- RAISE EXCEPTION USING ERRCODE = '{BUSY}', MESSAGE = 'another session holds the tenant';
-END IF;
-{fence};
+{lock}{fence};
 IF NOT FOUND THEN
  RAISE EXCEPTION USING ERRCODE = '{FENCED}', MESSAGE = 'the fence refuses this claim';
 END IF;
@@ -215,7 +212,6 @@ END IF;
             schema_name = schema.literal,
             MISSING = state::MISSING,
             UNFIT = state::UNFIT,
-            BUSY = state::BUSY,
             FENCED = state::FENCED,
         ))
     }
@@ -357,9 +353,38 @@ END ${tag}$",
         ))
     }
 
-    /// Every row of the ledger.
-    pub(crate) fn read_ledger(&self) -> String {
-        format!("SELECT {LEDGER_COLUMNS} FROM {}", self.schema.ledger())
+    /// Every row of the ledger, if it is ours: looked at and read in one transaction. `held` asks for the tenant's lock
+    /// first, which whoever is at work on the tenant holds.
+    pub(crate) fn read_ledger(
+        &self,
+        tag: &str,
+        database_oid: &str,
+        held: bool,
+    ) -> Result<String, Failure> {
+        let lock = match held {
+            true => self.try_lock(database_oid),
+            false => String::new(),
+        };
+        let readable = ownership::demand_readable(
+            &self.schema.ledger(),
+            &schema_ledger(&self.schema)?,
+            self.role()?.map(|role| role.literal.as_str()),
+        );
+        Ok(format!(
+            "DO ${tag}$ BEGIN\n{lock}{readable}END ${tag}$; SELECT '{tag}'::text, {LEDGER_COLUMNS} FROM {}",
+            self.schema.ledger()
+        ))
+    }
+
+    fn try_lock(&self, database_oid: &str) -> String {
+        format!(
+            "IF NOT pg_catalog.pg_try_advisory_xact_lock({key}::bigint) THEN
+ RAISE EXCEPTION USING ERRCODE = '{BUSY}', MESSAGE = 'another session holds the tenant';
+END IF;
+",
+            key = self.schema.lock_key(database_oid),
+            BUSY = state::BUSY,
+        )
     }
 
     /// Who holds the fence.

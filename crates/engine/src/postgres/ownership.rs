@@ -1,7 +1,7 @@
 //! Whose a table of ours is. Somebody else's ledger or fence would run its owner's code (triggers, rules, checks,
 //! casts) as the login role, and could say whatever its owner likes.
 
-use super::errors::{FENCE_OWNER, ServerError};
+use super::errors::{FENCE_OWNER, ServerError, state};
 use crate::ledger;
 
 /// Whether `c`, a row of `pg_class`, looks like a table of ours at first sight. What does not is looked at closely;
@@ -42,6 +42,21 @@ pub(super) fn demand(table: &str, code: &str, message: &str, role: Option<&str>)
  END IF;
 END IF;
 "
+    )
+}
+
+/// plpgsql for a read that stands in no guard: raises [`state::OWNER`] unless the ledger (its quoted name, which must be
+/// there) is ours, and [`state::UNREADABLE`] where reading it would run somebody's code. Until the transaction ends
+/// nobody puts another in its place: a role that owns the schema could, and would say what it likes.
+pub(super) fn demand_readable(table: &str, literal: &str, role: Option<&str>) -> String {
+    format!(
+        "LOCK TABLE {table} IN ACCESS SHARE MODE;
+{owned}IF NOT EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.oid = {literal}::regclass::oid AND {READABLE}) THEN
+ RAISE EXCEPTION USING ERRCODE = '{UNREADABLE}', MESSAGE = 'columns of the ledger have types that somebody made';
+END IF;
+",
+        owned = demand(literal, state::OWNER, "'the ledger is not ours'", role),
+        UNREADABLE = state::UNREADABLE,
     )
 }
 

@@ -13,11 +13,11 @@ use super::driver::Shared;
 use super::errors::{MISSING, ServerError, Trouble, state};
 use super::guard::{FIT, Guard, RESET};
 use super::message::{Message, Part, marker};
+use super::survey;
 use super::verdict::{
-    copies_with_the_client, guard_failure, may_outlive, own_table_gone, tail_failure,
+    NOT_A_TABLE, copies_with_the_client, guard_failure, may_outlive, own_table_gone, tail_failure,
     transaction_ended,
 };
-use super::{ownership, survey};
 use crate::ledger::{RawRow, already, at_statement, at_step, in_order};
 use crate::port::{Evidence, FenceRefusal, Limits, Session, Step, StepOutcome};
 use crate::progress::not_together;
@@ -145,8 +145,12 @@ impl PostgresSession {
 
     /// An error at COMMIT or after it: the ledger says which of the two it was.
     async fn after_commit(&mut self, steps: &[&Step<'_>], failure: Failure) -> StepOutcome {
-        match self.read_ledger().await {
-            Ok(rows) => match rows.into_iter().find(|row| self.is_proof(row, steps)) {
+        match self.read_ledger(false).await {
+            Ok(rows) => match rows
+                .unwrap_or_default()
+                .into_iter()
+                .find(|row| self.is_proof(row, steps))
+            {
                 Some(row) => StepOutcome::Applied(Evidence::from_ledger(row)),
                 None => StepOutcome::Failed(failure),
             },
@@ -194,8 +198,8 @@ impl PostgresSession {
         Attempt::Done(match (part, error.code.as_str()) {
             (Part::Guard, state::BUSY | "55P03") => StepOutcome::Busy,
             (Part::Guard, state::FENCED) => StepOutcome::Fenced(self.who_fences().await),
-            (Part::Guard, state::ALREADY) => match self.read_ledger().await {
-                Ok(rows) => return Attempt::Ledger(rows),
+            (Part::Guard, state::ALREADY) => match self.read_ledger(false).await {
+                Ok(rows) => return Attempt::Ledger(rows.unwrap_or_default()),
                 Err(failure) => StepOutcome::Failed(failure),
             },
             (Part::Guard, state::MISSING) => StepOutcome::Failed(self.not_there(failure).await),
@@ -242,30 +246,33 @@ impl PostgresSession {
         }))
     }
 
-    /// Every row of the ledger; none where there is no ledger of ours. Asks first what it is: this read stands in no
-    /// guard.
-    async fn read_ledger(&mut self) -> Result<Vec<LedgerRow>, Failure> {
-        let ask = format!(
-            "{}; {}",
-            RESET.join("; "),
-            ownership::ask_ledger(self.guard.schema.literal.as_str())
-        );
-        match self.ask(&ask).await {
-            Ok(rows) => match rows.last().and_then(|row| text(row, 0)).as_deref() {
-                Some("true") => {}
-                Some("false") => return Err(self.shared.connections.named(survey::strange())),
-                _ => return Ok(Vec::new()),
-            },
-            Err(trouble) => return Err(self.shared.connections.named(trouble.failure())),
-        }
-        let rows = match self.ask(&self.guard.read_ledger()).await {
+    /// Every row of the ledger; none where there is no ledger of ours: what a table that somebody else owns says is no
+    /// word on any claim. `held`: only where no other session holds the tenant; `None` where one does.
+    async fn read_ledger(&mut self, held: bool) -> Result<Option<Vec<LedgerRow>>, Failure> {
+        let connection = self.connection().await?;
+        let tag = marker();
+        let read = self.guard.read_ledger(&tag, &connection.database_oid, held);
+        self.connection = Some(connection);
+        let message = format!("{}; {}", RESET.join("; "), read?);
+        let rows = match self.ask(&message).await {
             Ok(rows) => rows,
-            // No table (or no schema): nothing was ever applied here.
-            Err(Trouble::Server(error)) if error.code == "42P01" => return Ok(Vec::new()),
-            Err(trouble) => return Err(self.shared.connections.named(trouble.failure())),
+            Err(Trouble::Server(error)) => match error.code.as_str() {
+                state::BUSY => return Ok(None),
+                state::UNREADABLE => {
+                    return Err(self.shared.connections.named(survey::strange()));
+                }
+                // No table (or no schema), or none of ours: nothing was ever applied here that anybody can prove.
+                "42P01" | "3F000" | NOT_A_TABLE | state::OWNER => return Ok(Some(Vec::new())),
+                _ => return Err(self.shared.connections.named(error.failure())),
+            },
+            Err(lost) => return Err(self.shared.connections.named(lost.failure())),
         };
-        let rows = rows.iter().filter_map(|row| ledger_row(row, 0));
-        Ok(in_order(rows.map(RawRow::parse).collect::<Result<_, _>>()?))
+        let rows = rows
+            .iter()
+            .filter(|row| text(row, 0).as_deref() == Some(tag.as_str()))
+            .filter_map(|row| ledger_row(row, 1));
+        let rows = rows.map(RawRow::parse).collect::<Result<_, _>>()?;
+        Ok(Some(in_order(rows)))
     }
 
     /// The guard cannot tell a schema that is missing from one that the login role may not use; the catalog can.

@@ -16,7 +16,7 @@ pub(super) fn transaction_ended() -> Failure {
 }
 
 /// LOCK TABLE on what can be no ledger: a sequence, an index.
-const NOT_A_TABLE: &str = "42809";
+pub(super) const NOT_A_TABLE: &str = "42809";
 
 /// What a failure inside the guard means for an operator.
 pub(super) fn guard_failure(mut failure: Failure) -> Failure {

@@ -16,5 +16,6 @@ mod sqlite_leftovers;
 mod stepwise;
 mod stepwise_conformance;
 mod stepwise_decisions;
+mod stepwise_hostile;
 mod support;
 mod survey;

@@ -1,8 +1,8 @@
 //! A session and files whose statements are sent one by one.
 
-use sanderling_core::{LedgerRow, RowState};
+use sanderling_core::LedgerRow;
 
-use super::{PostgresSession, abandoned, text};
+use super::{PostgresSession, abandoned};
 use crate::port::{Evidence, FenceRefusal, Step, StepOutcome};
 use crate::postgres::guard::RESET;
 use crate::postgres::stepwise::{self, End};
@@ -50,28 +50,14 @@ impl PostgresSession {
         }
     }
 
-    /// The ledger, once nothing of an older claim can still change what it speaks of. A stepwise file that stopped half
-    /// way may have a statement at work that no fence reaches; its session holds the tenant's lock.
+    /// The ledger, once nothing of an older claim can still change what it speaks of. A stepwise file may have a statement
+    /// at work that no fence reaches; its session holds the tenant's lock. The lock is asked for whatever the ledger
+    /// says: while a bare statement runs, the tenant's own role could put another in the ledger's place.
     pub(super) async fn settled_ledger(&mut self) -> Result<Vec<LedgerRow>, FenceRefusal> {
-        let unavailable = FenceRefusal::Unavailable;
-        let rows = self.read_ledger().await.map_err(unavailable)?;
-        let half_way =
-            |row: &LedgerRow| matches!(row.state, RowState::Applying | RowState::Reverting);
-        if !rows.iter().any(half_way) {
-            return Ok(rows);
-        }
-        let connection = self.connection().await.map_err(unavailable)?;
-        let key = self.guard.schema.lock_key(&connection.database_oid);
-        self.connection = Some(connection);
-        let ask = format!("SELECT pg_catalog.pg_try_advisory_xact_lock({key}::bigint)::text");
-        match self.ask(&ask).await {
-            Ok(rows) if rows.last().and_then(|row| text(row, 0)).as_deref() == Some("true") => {
-                self.read_ledger().await.map_err(unavailable)
-            }
-            Ok(_) => Err(FenceRefusal::Busy),
-            Err(trouble) => Err(unavailable(
-                self.shared.connections.named(trouble.failure()),
-            )),
+        match self.read_ledger(true).await {
+            Ok(Some(rows)) => Ok(rows),
+            Ok(None) => Err(FenceRefusal::Busy),
+            Err(failure) => Err(FenceRefusal::Unavailable(failure)),
         }
     }
 }

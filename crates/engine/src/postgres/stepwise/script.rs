@@ -87,14 +87,15 @@ impl Script<'_> {
         message
     }
 
-    /// Commits the claim to the fence, makes the ledger, and reads the file's row.
+    /// Commits the claim to the fence, makes the ledger, and reads the file's row, while the ledger that was looked at is
+    /// still locked.
     pub(super) fn open(&self) -> Result<Message, Failure> {
         let mut message = Message::default();
         message.push(Part::Prologue, "BEGIN");
         let entry = self.guard.entry(&self.marker, &self.oid, true, "")?;
         message.push(Part::Guard, &entry);
-        message.push(Part::Commit, "COMMIT");
         message.push(Part::Evidence, &self.read()?);
+        message.push(Part::Commit, "COMMIT");
         Ok(message)
     }
 
