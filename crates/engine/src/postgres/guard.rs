@@ -376,6 +376,12 @@ END ${tag}$",
         ))
     }
 
+    /// Raises where another session is at work on the tenant.
+    pub(crate) fn nobody_at_work(&self, tag: &str, database_oid: &str) -> String {
+        let lock = self.try_lock(database_oid);
+        format!("DO ${tag}$ BEGIN\n{lock}END ${tag}$")
+    }
+
     fn try_lock(&self, database_oid: &str) -> String {
         format!(
             "IF NOT pg_catalog.pg_try_advisory_xact_lock({key}::bigint) THEN

@@ -292,6 +292,25 @@ impl PostgresSession {
         failure
     }
 
+    /// Another store's fence ends a claim, and nobody may say so while a bare statement of an older claim may be running.
+    async fn unless_at_work(&mut self, refusal: FenceRefusal) -> FenceRefusal {
+        let connection = match self.connection().await {
+            Ok(connection) => connection,
+            Err(failure) => return FenceRefusal::Unavailable(failure),
+        };
+        let ask = self
+            .guard
+            .nobody_at_work(&marker(), &connection.database_oid);
+        self.connection = Some(connection);
+        match self.ask(&ask).await {
+            Ok(_) => refusal,
+            Err(Trouble::Server(error)) if error.code == state::BUSY => FenceRefusal::Busy,
+            Err(trouble) => {
+                FenceRefusal::Unavailable(self.shared.connections.named(trouble.failure()))
+            }
+        }
+    }
+
     async fn who_fences(&mut self) -> FenceRefusal {
         match self.ask(&self.guard.read_fence()).await {
             Ok(rows) => {
@@ -300,7 +319,8 @@ impl PostgresSession {
                 });
                 match held {
                     Some((store, _)) if !self.guard.is_store(&store) => {
-                        FenceRefusal::OtherStore { store }
+                        self.unless_at_work(FenceRefusal::OtherStore { store })
+                            .await
                     }
                     Some((_, epoch)) => FenceRefusal::Ahead {
                         epoch: Epoch(epoch),

@@ -25,9 +25,12 @@ async fn a_forged_ledger_does_not_hide_a_statement_that_may_still_arrive() {
     let forge = "ALTER TABLE sanderling_migrations RENAME TO away;
          CREATE TABLE sanderling_migrations AS SELECT * FROM away WHERE version = '1'";
     fleet.run(&place, forge).await;
-    let mut session = fleet.open(&place, &claim_of("store-a", 3, "alive")).await;
-    assert_eq!(session.fence().await, Err(FenceRefusal::Busy));
-    session.close().await;
+    for alive in [claim_of("store-a", 3, "alive"), claim_of("store-b", 1, "n")] {
+        // Nor does a fence of another store, which would end the claim.
+        let mut session = fleet.open(&place, &alive).await;
+        assert_eq!(session.fence().await, Err(FenceRefusal::Busy));
+        session.close().await;
+    }
     let back = "DROP TABLE sanderling_migrations; ALTER TABLE away RENAME TO sanderling_migrations";
     fleet.run(&place, back).await;
     trap.release();
