@@ -3,7 +3,7 @@
 use sanderling_engine::{FenceRefusal, StepOutcome};
 use sanderling_testkit::{Fault, Message};
 
-use crate::stepwise::{INDEX, SOON, apart, behind_a_proxy, index, taken_over};
+use crate::stepwise::{INDEX, SOON, apart, behind_a_proxy, index, stands, taken_over, with_table};
 use crate::support::{applied, claim, claim_of};
 
 /// While a bare statement of a dead worker is on its way, a role that owns the schema puts a ledger of its own in the
@@ -37,4 +37,35 @@ async fn a_forged_ledger_does_not_hide_a_statement_that_may_still_arrive() {
     trap.wait_answer_async(SOON).await;
     applied(taken_over(&fleet, &place, 3, &migration).await);
     assert_eq!(index(&fleet).await, Some(true));
+}
+
+/// What an index calls gives the tenant's lock up: whoever has it now may be building that very index.
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_dropped_or_sent_by_a_session_that_lost_the_lock() {
+    let (fleet, place) = with_table().await;
+    let unlocks = |then: &str| {
+        format!(
+            "CREATE OR REPLACE FUNCTION unlocks(n integer) RETURNS integer LANGUAGE plpgsql IMMUTABLE AS \
+             $$ BEGIN PERFORM pg_catalog.pg_advisory_unlock_all(); {then}RETURN n; END $$"
+        )
+    };
+    fleet.run(&place, &unlocks("RAISE 'no'; ")).await;
+    let body = "CREATE INDEX CONCURRENTLY t_n ON t (unlocks(n));\nINSERT INTO t VALUES (2)";
+    let migration = apart("2", body);
+    let lost = |outcome: StepOutcome| match outcome {
+        StepOutcome::Lost(failure) => failure.cause.code,
+        other => panic!("{other:?}"),
+    };
+    let outcome = fleet.apply(&place, &claim(2), &migration).await;
+    assert_eq!(lost(outcome), "lock_lost");
+    let at = (index(&fleet).await, stands(&fleet).await);
+    assert_eq!(at, (Some(false), "applying -1/2".to_owned()));
+    fleet.run(&place, &unlocks("")).await;
+    let outcome = taken_over(&fleet, &place, 3, &migration).await;
+    assert_eq!(lost(outcome), "lock_lost");
+    let at = (index(&fleet).await, stands(&fleet).await);
+    assert_eq!(at, (Some(true), "applying -1/2".to_owned()));
+    let harmless = unlocks("").replace("PERFORM pg_catalog.pg_advisory_unlock_all(); ", "");
+    fleet.run(&place, &harmless).await;
+    applied(taken_over(&fleet, &place, 4, &migration).await);
 }

@@ -2,6 +2,7 @@
 
 use sanderling_core::{ErrorClass, Failure, LedgerRow, RowState};
 use sanderling_sql::{Alone, Sending};
+use sqlx::postgres::PgRow;
 
 use super::alone::{Lonely, Verdict};
 use super::row;
@@ -185,7 +186,9 @@ impl Attempt<'_> {
     async fn alone(&mut self, index: usize, alone: &Alone, announced: bool) -> Result<(), End> {
         let lonely = Lonely::new(self.script.guard, self.script.step, alone)?;
         if announced {
-            self.connection.rows(self.script.as_role()?).await?;
+            if let Some(failure) = self.stand(&lonely).await? {
+                return Err(self.blame(failure, index, None));
+            }
             match lonely.after(self.connection).await {
                 Ok(Verdict::Done) => return Ok(()),
                 Ok(Verdict::Again) => {}
@@ -205,9 +208,16 @@ impl Attempt<'_> {
             return Err(self.blame(failure, index, None));
         }
         self.change("applying", -number(index + 1), None).await?;
-        self.stand(&lonely, index).await?;
+        if let Some(failure) = self.stand(&lonely).await? {
+            self.take_back(index).await?;
+            return Err(self.blame(failure, index, None));
+        }
         let text = self.script.step.statements[index].text.clone();
-        let failed = match self.connection.exchange(text, |_| false).await.trouble {
+        let trouble = self.connection.exchange(text, |_| false).await.trouble;
+        if !matches!(trouble, Some(Trouble::Lost(_))) {
+            self.still_held(&lonely).await?;
+        }
+        let failed = match trouble {
             None => lonely.unproved(self.connection).await?.map(|f| (f, None)),
             Some(Trouble::Server(error)) => Some((error.failure(), error.position)),
             Some(lost) => return Err(lost.into()),
@@ -218,29 +228,23 @@ impl Attempt<'_> {
         }
     }
 
-    /// The last look before a statement is sent that no guard protects.
-    async fn stand(&mut self, lonely: &Lonely<'_>, index: usize) -> Result<(), End> {
+    /// The last look before something is sent that no guard protects: the statement, or what clears away after it. Why
+    /// it may not be sent.
+    async fn stand(&mut self, lonely: &Lonely<'_>) -> Result<Option<Failure>, End> {
         let message = self.script.stand(lonely.waits_for_all())?;
         let rows = match (
             self.connection.rows(message).await,
             self.script.guard.role(),
         ) {
             (Err(Trouble::Server(error)), Ok(Some(role))) => {
-                let failure = role.failure(&error, &self.connection.login);
-                self.take_back(index).await?;
-                return Err(self.blame(failure, index, None));
+                return Ok(Some(role.failure(&error, &self.connection.login)));
             }
             (rows, _) => rows?,
         };
-        let stands = rows.last().is_some_and(|row| {
-            text(row, 0).as_deref() == Some("true")
-                && text(row, 1).as_deref() == Some(self.script.marker.as_str())
-        });
-        if stands {
-            return Ok(());
+        if self.says_yes(&rows) {
+            return Ok(None);
         }
-        self.take_back(index).await?;
-        let failure = Failure::new(
+        Ok(Some(Failure::new(
             ErrorClass::MigrationSql,
             "session",
             format!(
@@ -248,8 +252,32 @@ impl Attempt<'_> {
                  locks, and a pooler between Sanderling and the server must not share sessions",
                 lonely.what()
             ),
-        );
-        Err(self.blame(failure, index, None))
+        )))
+    }
+
+    /// Whatever a statement calls (a function in an index's expression) may have given the tenant's lock up. Then others
+    /// may be at work on the tenant: nothing is cleared away or sent any more, as if the connection were gone.
+    async fn still_held(&mut self, lonely: &Lonely<'_>) -> Result<(), End> {
+        let rows = self.connection.rows(self.script.held()).await?;
+        if self.says_yes(&rows) {
+            return Ok(());
+        }
+        Err(End::Lost(Box::new(Failure::new(
+            ErrorClass::Connection,
+            "lock_lost",
+            format!(
+                "{} gave up the tenant's advisory lock, so nothing may follow it in this session: find the function that it calls \
+                 and that unlocks advisory locks (pg_advisory_unlock_all), and take that out",
+                lonely.what()
+            ),
+        ))))
+    }
+
+    fn says_yes(&self, rows: &[PgRow]) -> bool {
+        rows.last().is_some_and(|row| {
+            text(row, 0).as_deref() == Some("true")
+                && text(row, 1).as_deref() == Some(self.script.marker.as_str())
+        })
     }
 
     /// The statement ended with an error: what it left is cleared away, and the row says again that it was not begun.

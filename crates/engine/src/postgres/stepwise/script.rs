@@ -154,11 +154,6 @@ END IF;
     /// tenant's lock for the session, which nothing in the file may have given away.
     pub(super) fn stand(&self, waits_for_all: bool) -> Result<String, Failure> {
         let path = &self.guard.path;
-        let key = self.guard.schema.lock_key(&self.oid).to_be_bytes();
-        let [high, low] = [&key[..4], &key[4..]].map(|half| {
-            half.iter()
-                .fold(0u32, |number, byte| (number << 8) | u32::from(*byte))
-        });
         let mut all: Vec<String> = AS_LOGIN.iter().map(|&s| s.to_owned()).collect();
         all.push(format!(
             "SELECT pg_catalog.set_config('search_path', {path}, false)"
@@ -175,14 +170,35 @@ END IF;
             "SELECT (pg_catalog.current_schema() OPERATOR(pg_catalog.=) {schema}::name
  AND pg_catalog.current_setting('search_path') OPERATOR(pg_catalog.=) {path}
  AND CURRENT_USER OPERATOR(pg_catalog.=) {actor}
- AND EXISTS (SELECT FROM pg_catalog.pg_locks l WHERE l.locktype OPERATOR(pg_catalog.=) 'advisory'
- AND l.pid OPERATOR(pg_catalog.=) pg_catalog.pg_backend_pid() AND l.granted
- AND l.classid OPERATOR(pg_catalog.=) {high}::oid AND l.objid OPERATOR(pg_catalog.=) {low}::oid
- AND l.objsubid OPERATOR(pg_catalog.=) 1::smallint))::text, '{marker}'::text",
+ AND {held})::text, '{marker}'::text",
             schema = self.guard.schema.literal,
+            held = self.lock_is_held(),
             marker = self.marker,
         ));
         Ok(all.join(";\n"))
+    }
+
+    /// Asks whether the session still holds the tenant's lock.
+    pub(super) fn held(&self) -> String {
+        format!(
+            "SELECT ({})::text, '{}'::text",
+            self.lock_is_held(),
+            self.marker
+        )
+    }
+
+    fn lock_is_held(&self) -> String {
+        let key = self.guard.schema.lock_key(&self.oid).to_be_bytes();
+        let [high, low] = [&key[..4], &key[4..]].map(|half| {
+            half.iter()
+                .fold(0u32, |number, byte| (number << 8) | u32::from(*byte))
+        });
+        format!(
+            "EXISTS (SELECT FROM pg_catalog.pg_locks l WHERE l.locktype OPERATOR(pg_catalog.=) 'advisory'
+ AND l.pid OPERATOR(pg_catalog.=) pg_catalog.pg_backend_pid() AND l.granted
+ AND l.classid OPERATOR(pg_catalog.=) {high}::oid AND l.objid OPERATOR(pg_catalog.=) {low}::oid
+ AND l.objsubid OPERATOR(pg_catalog.=) 1::smallint)"
+        )
     }
 
     /// Takes the role on that the migration runs as, if it has one, for a statement that stands in no guard.
