@@ -1,6 +1,7 @@
 //! How far a stepwise file has come, and where the next attempt goes on: the same for both engines.
 
 use sanderling_core::{ErrorClass, Failure, LedgerRow, RowState, Version};
+use sanderling_sql::Sending;
 
 use crate::ledger::{at_statement, at_step, edited};
 use crate::port::Step;
@@ -126,6 +127,13 @@ pub(crate) fn number(statements: usize) -> i64 {
     i64::try_from(statements).unwrap_or(i64::MAX)
 }
 
+/// Whether any of the first so many statements leaves something behind. What SET and RESET change is gone with the
+/// session.
+pub(crate) fn lasting(step: &Step<'_>, statements: usize) -> bool {
+    let mut first = step.statements.iter().take(statements);
+    first.any(|statement| statement.sending != Sending::Setting)
+}
+
 /// Points a failure at the statement of that index and says how many are in effect.
 pub(crate) fn blame(
     failure: Failure,
@@ -136,11 +144,12 @@ pub(crate) fn blame(
 ) -> Failure {
     let all = step.statements.len();
     let mut failure = at_statement(failure, step, index, offset);
-    let in_effect = match done {
-        0 => "nothing of the file is in effect".to_owned(),
-        done => format!(
+    let in_effect = if lasting(step, done) {
+        format!(
             "{done} of {all} statements are in effect, and the next attempt goes on behind them"
-        ),
+        )
+    } else {
+        "nothing of the file is in effect".to_owned()
     };
     failure.message = format!(
         "statement {} of {all}: {} ({in_effect})",
@@ -154,7 +163,7 @@ pub(crate) fn blame(
 mod tests {
     use super::*;
     use sanderling_core::{Checksum, Epoch};
-    use sanderling_sql::{Sending, Statement};
+    use sanderling_sql::Statement;
 
     fn row(state: RowState, checksum: &str, step: i64) -> Row {
         Row {

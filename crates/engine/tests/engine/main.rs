@@ -17,5 +17,6 @@ mod stepwise;
 mod stepwise_conformance;
 mod stepwise_decisions;
 mod stepwise_hostile;
+mod stepwise_settings;
 mod support;
 mod survey;

@@ -12,7 +12,7 @@ use crate::support::{Fleet, Migration, applied, claim, claim_of, failed, first};
 
 pub(crate) const SOON: Duration = Duration::from_secs(60);
 pub(crate) const INDEX: &str = "CREATE INDEX CONCURRENTLY t_n ON t (n)";
-const UNIQUE: &str = "CREATE UNIQUE INDEX CONCURRENTLY t_n ON t (n)";
+pub(crate) const UNIQUE: &str = "CREATE UNIQUE INDEX CONCURRENTLY t_n ON t (n)";
 
 pub(crate) fn apart(version: &str, body: &str) -> Migration {
     Migration::apart(Dialect::Postgres, version, body)

@@ -14,7 +14,7 @@ use crate::postgres::errors::{ServerError, Trouble, state};
 use crate::postgres::guard::Guard;
 use crate::postgres::message::{Message, Part, marker};
 use crate::postgres::verdict::{guard_failure, own_table_gone, tail_failure, transaction_ended};
-use crate::progress::{Begin, Point, Row, begin, blame, number};
+use crate::progress::{Begin, Point, Row, begin, blame, lasting, number};
 
 /// How an attempt ended. The server has answered everything, unless it is `Lost`.
 pub(crate) enum End {
@@ -114,7 +114,11 @@ impl Attempt<'_> {
                     self.alone(at, alone, announced && at == index).await?;
                     None
                 }
-                _ => Some(self.shared(at).await?),
+                Sending::Setting => {
+                    self.set(at).await?;
+                    None
+                }
+                Sending::Shared => Some(self.shared(at).await?),
             };
             self.done = at + 1;
         }
@@ -155,15 +159,33 @@ impl Attempt<'_> {
 
     /// What the file has set in a session that is gone, set again.
     async fn settings_again(&mut self, upto: usize) -> Result<(), End> {
-        let statements = self.script.step.statements.iter().take(upto);
-        let set: Vec<_> = statements
-            .filter(|s| s.sending == Sending::Setting)
-            .map(|s| s.text.as_str())
-            .collect();
-        if !set.is_empty() {
-            self.connection.rows(set.join("\n;\n")).await?;
+        let statements = self.script.step.statements;
+        for (at, statement) in statements.iter().enumerate().take(upto) {
+            if statement.sending == Sending::Setting {
+                self.set(at).await?;
+            }
         }
         Ok(())
+    }
+
+    /// Changes a setting of the session. The row does not move: where nothing but settings came before, nothing has
+    /// begun, and the next session sets them again.
+    async fn set(&mut self, index: usize) -> Result<(), End> {
+        if let Err(trouble) = self.connection.rows(self.script.as_role()?).await {
+            return Err(match (trouble, self.script.guard.role()) {
+                (Trouble::Server(error), Ok(Some(role))) => {
+                    let failure = role.failure(&error, &self.connection.login);
+                    self.blame(failure, index, None)
+                }
+                (trouble, _) => trouble.into(),
+            });
+        }
+        let text = self.script.step.statements[index].text.clone();
+        match self.connection.exchange(text, |_| false).await.trouble {
+            None => Ok(()),
+            Some(Trouble::Server(error)) => Err(self.blame(error.failure(), index, error.position)),
+            Some(lost) => Err(lost.into()),
+        }
     }
 
     /// A statement and its step in one transaction; the last one's is the file's end.
@@ -177,7 +199,7 @@ impl Attempt<'_> {
         self.change(state, number(index + 1), Some(index)).await
     }
 
-    /// The file's end where its last statement ran alone.
+    /// The file's end where its last statement ran alone, or was a setting.
     async fn finish(&mut self) -> Result<Row, End> {
         let all = self.script.step.statements.len();
         self.change("applied", number(all), None).await
@@ -319,8 +341,12 @@ impl Attempt<'_> {
     /// Takes the announcement of a statement back. The right to delete is not needed in a ledger, so a file of which
     /// nothing is in effect is left as one that was undone.
     async fn take_back(&mut self, index: usize) -> Result<(), End> {
-        let state = if index == 0 { "reverted" } else { "applying" };
-        self.change(state, number(index), None).await.map(|_| ())
+        let (state, step) = if lasting(self.script.step, index) {
+            ("applying", number(index))
+        } else {
+            ("reverted", 0)
+        };
+        self.change(state, step, None).await.map(|_| ())
     }
 
     /// Changes the row, with a statement or without one, and has it read back.
