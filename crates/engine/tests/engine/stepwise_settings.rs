@@ -1,6 +1,8 @@
 //! What files with `transaction=off` set in their session.
 
-use crate::stepwise::{UNIQUE, apart, stands, with_table};
+use sanderling_core::ErrorClass;
+
+use crate::stepwise::{INDEX, UNIQUE, apart, hold_a_snapshot, stands, with_table};
 use crate::support::{applied, claim, failed};
 
 /// A setting is gone with its session: a file that fails behind it has left nothing, and another text may follow.
@@ -36,4 +38,15 @@ async fn a_file_that_only_began_with_settings_has_not_begun() {
     applied(fleet.apply(&place, &claim(6), &apart("2", &body)).await);
     assert_eq!(stands(&fleet).await, "applied 3/3");
     assert_eq!(fleet.count(&place, "SELECT n FROM seen").await, 1);
+}
+
+/// A limit that the file sets stays, also where it is the very one that is raised when the file says nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_files_own_limit_on_waiting_is_left_alone() {
+    let (fleet, place) = with_table().await;
+    let holder = hold_a_snapshot(&fleet).await;
+    let body = format!("SET lock_timeout = '2s';\n{INDEX}");
+    let failure = failed(fleet.apply(&place, &claim(2), &apart("2", &body)).await);
+    assert_eq!(failure.cause.class, ErrorClass::LockTimeout, "{failure:?}");
+    drop(holder);
 }

@@ -253,7 +253,7 @@ impl Attempt<'_> {
     /// The last look before something is sent that no guard protects: the statement, or what clears away after it. Why
     /// it may not be sent.
     async fn stand(&mut self, lonely: &Lonely<'_>) -> Result<Option<Failure>, End> {
-        let message = self.script.stand(lonely.waits_for_all())?;
+        let message = self.script.stand(self.done, lonely.waits_for_all())?;
         let rows = match (
             self.connection.rows(message).await,
             self.script.guard.role(),
@@ -361,7 +361,7 @@ impl Attempt<'_> {
             state,
             step,
         };
-        let message = self.script.change(change, body)?;
+        let message = self.script.change(change, body, self.done)?;
         let row = self.send(&message).await?;
         let guard = self.script.guard;
         match row {

@@ -1,6 +1,7 @@
 //! The messages of a stepwise file.
 
 use sanderling_core::Failure;
+use sanderling_sql::{Sending, Statement};
 
 use crate::port::{Limits, Step};
 use crate::postgres::connect::milliseconds;
@@ -19,7 +20,7 @@ const IDLE_SESSION: &str = "30s";
 
 /// A statement that waits for all older transactions holds nobody up while it does, and leaves an INVALID index behind
 /// where it gives up. So it waits longer than the limit that keeps a queue from forming behind a lock.
-pub(super) const PATIENCE_MS: u64 = 60_000;
+const PATIENCE_MS: u64 = 60_000;
 
 /// What was said about the locks.
 pub(super) const HELD: &str = "held";
@@ -110,13 +111,20 @@ impl Script<'_> {
     }
 
     /// A change of the row with what it speaks of in one transaction: a statement that can share one, or nothing. What
-    /// the row must be is asked first and changed last.
-    pub(super) fn change(&self, change: Change, body: Option<usize>) -> Result<Message, Failure> {
+    /// the row must be is asked first and changed last. `sent`: so many statements of the file were sent before.
+    pub(super) fn change(
+        &self,
+        change: Change,
+        body: Option<usize>,
+        sent: usize,
+    ) -> Result<Message, Failure> {
         let mut message = Message::default();
         for statement in AS_LOGIN {
             message.push(Part::Prologue, statement);
         }
-        message.push(Part::Prologue, &self.patience(PATIENCE_MS, false));
+        if let Some(usual) = self.patience(sent, false) {
+            message.push(Part::Prologue, &usual);
+        }
         message.push(Part::Prologue, "BEGIN");
         let expected = format!(
             "IF {} THEN
@@ -152,13 +160,13 @@ END IF;
 
     /// Sets the session up for a statement that stands in no guard, and says whether it is: the path, the role, and the
     /// tenant's lock for the session, which nothing in the file may have given away.
-    pub(super) fn stand(&self, waits_for_all: bool) -> Result<String, Failure> {
+    pub(super) fn stand(&self, sent: usize, waits_for_all: bool) -> Result<String, Failure> {
         let path = &self.guard.path;
         let mut all: Vec<String> = AS_LOGIN.iter().map(|&s| s.to_owned()).collect();
         all.push(format!(
             "SELECT pg_catalog.set_config('search_path', {path}, false)"
         ));
-        all.push(self.patience(PATIENCE_MS, waits_for_all));
+        all.extend(self.patience(sent, waits_for_all));
         let actor = match self.guard.role()? {
             Some(role) => {
                 all.push(self.as_role()?);
@@ -212,24 +220,26 @@ END IF;
         })
     }
 
-    /// Raises the limit on waiting for locks to `patience`, or lowers it again; leaves alone what the file itself has set,
-    /// in its header or by a statement.
-    fn patience(&self, patience: u64, raise: bool) -> String {
+    /// Raises the limit on waiting for locks, or lowers it again; leaves alone what the file itself has set, in its header or
+    /// by one of the `sent` statements, whatever the limit is.
+    fn patience(&self, sent: usize, raise: bool) -> Option<String> {
+        if sets_lock_timeout(&self.step.statements[..sent]) {
+            return None;
+        }
         let usual = self.lock_timeout_ms();
-        let raised = match self.step.lock_timeout_ms {
-            Some(own) => own,
-            None => usual.max(patience),
-        };
+        let raised = raised(self.step.lock_timeout_ms, usual);
         let (from, to) = if raise {
             (usual, raised)
         } else {
             (raised, usual)
         };
-        format!(
-            "SELECT pg_catalog.set_config('lock_timeout', '{}', false) WHERE {}",
-            milliseconds(to),
-            lock_timeout_is(from)
-        )
+        (from != to).then(|| {
+            format!(
+                "SELECT pg_catalog.set_config('lock_timeout', '{}', false) WHERE {}",
+                milliseconds(to),
+                lock_timeout_is(from)
+            )
+        })
     }
 
     fn lock_timeout_ms(&self) -> u64 {
@@ -303,6 +313,31 @@ END IF;
     }
 }
 
+/// The limit on waiting for locks of a statement that waits for all older transactions. No limit stays none.
+fn raised(own: Option<u64>, usual: u64) -> u64 {
+    match (own, usual) {
+        (Some(own), _) => own,
+        (None, 0) => 0,
+        (None, usual) => usual.max(PATIENCE_MS),
+    }
+}
+
+/// Whether the last of these statements that speaks of `lock_timeout` sets it.
+fn sets_lock_timeout(statements: &[Statement]) -> bool {
+    let settings = statements.iter().rev();
+    settings
+        .filter(|statement| statement.sending == Sending::Setting)
+        .find_map(|statement| {
+            let text = statement.text.to_ascii_lowercase();
+            let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+            let mut words = text.split(|c| !is_name(c));
+            words
+                .any(|word| word == "lock_timeout")
+                .then(|| !text.starts_with("reset"))
+        })
+        .unwrap_or(false)
+}
+
 /// Whether the session's lock_timeout is so many milliseconds.
 fn lock_timeout_is(ms: u64) -> String {
     format!(
@@ -310,4 +345,42 @@ fn lock_timeout_is(ms: u64) -> String {
          OPERATOR(pg_catalog.=) '{}'",
         milliseconds(ms).trim_end_matches("ms")
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_limit_and_ones_own_are_not_raised() {
+        for (own, usual, is) in [
+            (None, 2_000, 60_000),
+            (None, 90_000, 90_000),
+            (None, 0, 0),
+            (Some(2_000), 2_000, 2_000),
+            (Some(0), 0, 0),
+        ] {
+            assert_eq!(raised(own, usual), is, "{own:?} {usual}");
+        }
+    }
+
+    #[test]
+    fn the_last_word_on_lock_timeout_counts() {
+        let sets = |texts: &[&str]| {
+            let statements: Vec<_> = texts
+                .iter()
+                .map(|text| Statement {
+                    text: (*text).to_owned(),
+                    line: 1,
+                    column: 1,
+                    sending: Sending::Setting,
+                })
+                .collect();
+            sets_lock_timeout(&statements)
+        };
+        assert!(sets(&["SET lock_timeout = 0", "SET work_mem = '1MB'"]));
+        assert!(sets(&["set session \"lock_timeout\" to '60s'"]));
+        assert!(!sets(&["SET lock_timeout = 0", "RESET lock_timeout"]));
+        assert!(!sets(&["SET deadlock_timeout = '1s'"]));
+    }
 }
