@@ -56,6 +56,18 @@ pub enum Trace {
         /// The name.
         name: String,
     },
+    /// `ALTER TABLE … DETACH PARTITION … CONCURRENTLY`: the one is no partition of the other any more. Where it broke off
+    /// half way the detach is pending, until FINALIZE ends it.
+    Detached {
+        /// The partitioned table's schema where the statement names it; else the tenant's.
+        parent_schema: Option<String>,
+        /// Its name.
+        parent: String,
+        /// The partition's schema where the statement names it; else the tenant's.
+        schema: Option<String>,
+        /// Its name.
+        name: String,
+    },
     /// It may be sent again without harm.
     Repeatable,
     /// Nobody can tell: a person has to decide.

@@ -1,7 +1,10 @@
 //! What no catalog shows of a file with `transaction=off`: a person decides.
 
+use sanderling_core::ErrorClass;
+
 use crate::stepwise::{apart, stands, with_table};
 use crate::support::{applied, claim, failed};
+use sqlx::{Connection, Executor};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_nobody_can_tell_is_left_to_a_person() {
@@ -70,4 +73,39 @@ async fn a_persons_word_decides_and_is_not_taken_where_none_is_asked_for() {
             .await,
         1
     );
+}
+
+/// A detach that breaks off after its first commit leaves the partition half detached: nobody sees it through the
+/// table, and nobody else may detach it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_detach_that_broke_off_is_finished() {
+    let (fleet, place) = with_table().await;
+    let parts = "CREATE TABLE p (n integer) PARTITION BY LIST (n); CREATE TABLE p1 PARTITION OF p FOR VALUES IN (1); \
+         CREATE TABLE p2 PARTITION OF p FOR VALUES IN (2)";
+    fleet.run(&place, parts).await;
+    let migration = apart("2", "ALTER TABLE p DETACH PARTITION p1 CONCURRENTLY");
+    let mut step = migration.step();
+    step.lock_timeout_ms = Some(300);
+    let mut holder = sqlx::PgConnection::connect(fleet.url()).await.unwrap();
+    holder
+        .execute("BEGIN; SELECT count(*) FROM t1.p")
+        .await
+        .unwrap();
+    let mut session = fleet.open(&place, &claim(2)).await;
+    let failure = failed(session.step(&step).await);
+    session.close().await;
+    assert_eq!(failure.cause.class, ErrorClass::LockTimeout, "{failure:?}");
+    assert!(failure.message.contains("left pending"), "{failure:?}");
+    let pending =
+        "SELECT count(*) FROM pg_inherits WHERE inhdetachpending AND inhparent = 'p'::regclass";
+    assert_eq!(fleet.count(&place, pending).await, 1);
+    assert_eq!(stands(&fleet).await, "applying -1/1");
+    holder.execute("COMMIT").await.unwrap();
+    applied(fleet.apply(&place, &claim(3), &migration).await);
+    let parts = "SELECT count(*) FROM pg_inherits WHERE inhparent = 'p'::regclass";
+    assert_eq!(fleet.count(&place, parts).await, 1);
+    let none = apart("3", "ALTER TABLE p DETACH PARTITION t CONCURRENTLY");
+    let failure = failed(fleet.apply(&place, &claim(4), &none).await);
+    assert_eq!(failure.cause.code, "42P01");
+    assert_eq!(fleet.ledger(&place).await.len(), 2);
 }

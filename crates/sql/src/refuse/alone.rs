@@ -29,11 +29,8 @@ fn concurrently(words: &Words<'_>) -> Result<Option<Alone>, Refusal> {
         ("CREATE INDEX CONCURRENTLY", trace)
     } else if words.begins("drop index concurrently") {
         ("DROP INDEX CONCURRENTLY", index_gone(words)?)
-    } else if detaches(words) {
-        (
-            "ALTER TABLE … DETACH PARTITION CONCURRENTLY",
-            Trace::Unknown,
-        )
+    } else if let Some(trace) = detached(words) {
+        ("ALTER TABLE … DETACH PARTITION CONCURRENTLY", trace)
     } else if let Some(trace) = rebuilt(words)? {
         ("REINDEX CONCURRENTLY", trace)
     } else {
@@ -90,11 +87,32 @@ fn index_gone(words: &Words<'_>) -> Result<Trace, Refusal> {
     }
 }
 
-fn detaches(words: &Words<'_>) -> bool {
-    words.begins("alter table")
-        && words.find("detach", 2).is_some_and(|at| {
-            words.is(at + 1, "partition") && words.find("concurrently", at).is_some()
-        })
+/// `ALTER TABLE [IF EXISTS] [ONLY] [schema.]name [*] DETACH PARTITION [schema.]name CONCURRENTLY`; names in `U&` quotes leave no
+/// trace.
+fn detached(words: &Words<'_>) -> Option<Trace> {
+    if !words.begins("alter table") {
+        return None;
+    }
+    let at = words.find("detach", 2)?;
+    if !words.is(at + 1, "partition") || words.find("concurrently", at).is_none() {
+        return None;
+    }
+    let table_at = 2 + if words.begins("alter table if exists") {
+        2
+    } else {
+        0
+    };
+    let table_at = table_at + usize::from(words.is(table_at, "only"));
+    let names = (qualified(words, table_at), qualified(words, at + 2));
+    let (Some((parent_schema, parent, _)), Some((schema, name, _))) = names else {
+        return Some(Trace::Unknown);
+    };
+    Some(Trace::Detached {
+        parent_schema,
+        parent,
+        schema,
+        name,
+    })
 }
 
 /// `REINDEX [(options)] INDEX|TABLE|… [CONCURRENTLY] name`; `None` where it is not concurrent.

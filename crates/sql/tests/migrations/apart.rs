@@ -24,6 +24,26 @@ fn named(schema: Option<&str>, name: &str) -> (Option<String>, String) {
 }
 
 #[test]
+fn a_detach_is_known_by_its_two_tables() {
+    for (statement, parent_schema, schema) in [
+        ("ALTER TABLE a DETACH PARTITION b CONCURRENTLY", None, None),
+        (
+            "alter table if exists only s.A * detach partition \"S 2\".b concurrently",
+            Some("s"),
+            Some("S 2"),
+        ),
+    ] {
+        let trace = Trace::Detached {
+            parent_schema: parent_schema.map(str::to_owned),
+            parent: "a".to_owned(),
+            schema: schema.map(str::to_owned),
+            name: "b".to_owned(),
+        };
+        assert_eq!(alone(statement).trace, trace, "{statement}");
+    }
+}
+
+#[test]
 fn an_index_can_be_found_again_by_the_name_the_server_stores() {
     for (statement, schema, name, if_not_exists) in [
         ("create index concurrently Ab on t (c)", None, "ab", false),
@@ -92,7 +112,7 @@ fn what_may_be_repeated_and_what_nobody_can_tell() {
     for statement in [
         "ALTER SYSTEM SET a = b",
         "CREATE DATABASE a",
-        "ALTER TABLE a DETACH PARTITION b CONCURRENTLY",
+        "ALTER TABLE a DETACH PARTITION U&\"b\" CONCURRENTLY",
         "CREATE SUBSCRIPTION a CONNECTION 'b' PUBLICATION c",
     ] {
         assert_eq!(alone(statement).trace, Trace::Unknown, "{statement}");

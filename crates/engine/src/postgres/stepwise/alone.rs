@@ -3,7 +3,7 @@
 use sanderling_core::{ErrorClass, Failure};
 use sanderling_sql::{Alone, Trace};
 
-use super::traces::{Named, Seen};
+use super::traces::{Attached, Named, Seen};
 use crate::port::Step;
 use crate::postgres::connect::{Connection, text};
 use crate::postgres::errors::{ServerError, Trouble};
@@ -25,6 +25,7 @@ enum Mark {
     Made { index: Named, if_not_exists: bool },
     Gone { index: Named, if_exists: bool },
     Rebuilt { named: Named, is_table: bool },
+    Detached { parent: Named, partition: Named },
     Repeatable,
     Unknown,
 }
@@ -71,6 +72,15 @@ impl<'a> Lonely<'a> {
             } => Mark::Rebuilt {
                 named: named(schema, name)?,
                 is_table: *table,
+            },
+            Trace::Detached {
+                parent_schema,
+                parent,
+                schema,
+                name,
+            } => Mark::Detached {
+                parent: named(parent_schema, parent)?,
+                partition: named(schema, name)?,
             },
             Trace::Repeatable => Mark::Repeatable,
             Trace::Unknown => Mark::Unknown,
@@ -131,6 +141,26 @@ impl<'a> Lonely<'a> {
                     format!("there is no index {}", index.ident),
                 )
             })),
+            Mark::Detached { parent, partition } => {
+                Ok(match partition.attached_to(parent, connection).await? {
+                    Attached::Yes => None,
+                    Attached::No => Some(Failure::new(
+                        ErrorClass::MigrationSql,
+                        "42P01",
+                        format!("{} is not a partition of {}", partition.ident, parent.ident),
+                    )),
+                    Attached::Pending => Some(Failure::new(
+                        ErrorClass::Precondition,
+                        "pending_detach",
+                        format!(
+                            "a detach of {} is pending, and this migration did not begin it: make sure that nobody is at it now, \
+                             {}, and take the statement out",
+                            partition.ident,
+                            finalize(parent, partition)
+                        ),
+                    )),
+                })
+            }
             _ => Ok(None),
         }
     }
@@ -153,6 +183,16 @@ impl<'a> Lonely<'a> {
             Mark::Rebuilt { .. } => {
                 self.clear(connection).await?;
                 Ok(Verdict::Again)
+            }
+            Mark::Detached { parent, partition } => {
+                match partition.attached_to(parent, connection).await? {
+                    Attached::Yes => return Ok(Verdict::Again),
+                    Attached::No => {}
+                    Attached::Pending => {
+                        connection.rows(finalize(parent, partition)).await?;
+                    }
+                }
+                Ok(Verdict::Done)
             }
             Mark::Repeatable => Ok(Verdict::Again),
             Mark::Unknown => Ok(Verdict::Open(Box::new(self.undecided()))),
@@ -206,15 +246,28 @@ impl<'a> Lonely<'a> {
         )))
     }
 
-    /// Whether an error that broke it off leaves nobody the wiser: it may have got half way, where nothing looks.
-    pub(super) fn may_be_half_done(&self, class: ErrorClass) -> bool {
-        let broken_off = [
-            ErrorClass::LockTimeout,
-            ErrorClass::Timeout,
-            ErrorClass::Cancelled,
-            ErrorClass::Deadlock,
-        ];
-        matches!(self.mark, Mark::Unknown) && broken_off.contains(&class)
+    /// What an error that broke the statement off may have left and nothing clears away: then it stays announced, and
+    /// the next attempt, or a person, says what became of it.
+    pub(super) async fn half_done(
+        &self,
+        connection: &mut Connection,
+        class: ErrorClass,
+    ) -> Result<Option<&'static str>, Trouble> {
+        Ok(match &self.mark {
+            Mark::Unknown if breaks_off(class) => Some("what it did before that is not known"),
+            Mark::Detached { parent, partition } => {
+                match partition.attached_to(parent, connection).await? {
+                    Attached::Yes => None,
+                    Attached::Pending => {
+                        Some("its detach is left pending, and the next attempt ends it by FINALIZE")
+                    }
+                    Attached::No => {
+                        Some("yet the partition is detached, which the next attempt notes")
+                    }
+                }
+            }
+            _ => None,
+        })
     }
 
     fn undecided(&self) -> Failure {
@@ -230,6 +283,29 @@ impl<'a> Lonely<'a> {
             ),
         )
     }
+}
+
+/// What ends a detach that broke off.
+fn finalize(parent: &Named, partition: &Named) -> String {
+    format!(
+        "ALTER TABLE {} DETACH PARTITION {} FINALIZE",
+        parent.ident, partition.ident
+    )
+}
+
+/// Whether an error of the class can end a statement after a part of it has taken effect: the server's limits, its
+/// resources and its own faults strike anywhere.
+fn breaks_off(class: ErrorClass) -> bool {
+    [
+        ErrorClass::LockTimeout,
+        ErrorClass::Timeout,
+        ErrorClass::Cancelled,
+        ErrorClass::Deadlock,
+        ErrorClass::Resource,
+        ErrorClass::Internal,
+        ErrorClass::Connection,
+    ]
+    .contains(&class)
 }
 
 /// An INVALID index may be one that somebody is building at this moment: to drop it would end the build in a deadlock.

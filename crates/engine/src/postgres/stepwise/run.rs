@@ -310,8 +310,15 @@ impl Attempt<'_> {
         mut failure: Failure,
         offset: Option<usize>,
     ) -> End {
-        if lonely.may_be_half_done(failure.cause.class) {
-            return self.blame(failure, index, offset);
+        match lonely.half_done(self.connection, failure.cause.class).await {
+            Ok(None) => {}
+            Ok(Some(left)) => {
+                failure.message = format!("{}; {left}", failure.message);
+                return self.blame(failure, index, offset);
+            }
+            Err(Trouble::Lost(failure)) => return End::Lost(Box::new(failure)),
+            // Nobody looked, so it stays announced.
+            Err(Trouble::Server(_)) => return self.blame(failure, index, offset),
         }
         match lonely.clear(self.connection).await {
             Ok(left) if left.is_empty() => {}

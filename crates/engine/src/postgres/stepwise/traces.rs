@@ -20,7 +20,18 @@ pub(super) enum Seen {
     Invalid,
 }
 
-/// An index, or a table with indexes, by name.
+/// What the catalog says of a partition and the table that it is to be one of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Attached {
+    /// It is a partition.
+    Yes,
+    /// A detach has begun and not ended.
+    Pending,
+    /// It is none.
+    No,
+}
+
+/// An index, a partition, or a table with indexes, by name.
 pub(super) struct Named {
     /// Its qualified name, quoted.
     pub(super) ident: String,
@@ -49,6 +60,30 @@ impl Named {
  WHERE n.nspname OPERATOR(pg_catalog.=) {schema}::name AND c.relname OPERATOR(pg_catalog.=) {name}::name"
         );
         Ok(seen(connection.rows(ask).await?.first()))
+    }
+
+    /// Whether it is a partition of that table.
+    pub(super) async fn attached_to(
+        &self,
+        parent: &Self,
+        connection: &mut Connection,
+    ) -> Result<Attached, Trouble> {
+        let ask = format!(
+            "SELECT i.inhdetachpending::text FROM pg_catalog.pg_inherits i
+ JOIN pg_catalog.pg_class c ON c.oid OPERATOR(pg_catalog.=) i.inhrelid
+ JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace
+ JOIN pg_catalog.pg_class p ON p.oid OPERATOR(pg_catalog.=) i.inhparent
+ JOIN pg_catalog.pg_namespace m ON m.oid OPERATOR(pg_catalog.=) p.relnamespace
+ WHERE n.nspname OPERATOR(pg_catalog.=) {}::name AND c.relname OPERATOR(pg_catalog.=) {}::name
+ AND m.nspname OPERATOR(pg_catalog.=) {}::name AND p.relname OPERATOR(pg_catalog.=) {}::name",
+            self.schema, self.name, parent.schema, parent.name
+        );
+        let rows = connection.rows(ask).await?;
+        Ok(match rows.first().and_then(|row| text(row, 0)).as_deref() {
+            Some("true") => Attached::Pending,
+            Some(_) => Attached::Yes,
+            None => Attached::No,
+        })
     }
 
     /// The INVALID indexes that a broken-off REINDEX CONCURRENTLY has left, of this index's table or of the table of
