@@ -1,9 +1,12 @@
 //! Files with `transaction=off` whose statements, or whose tenants, work against what protects them.
 
 use sanderling_engine::{FenceRefusal, StepOutcome};
-use sanderling_testkit::{Fault, Message};
+use sanderling_testkit::{Fault, Message, until_async};
+use sqlx::{Connection, Executor, PgConnection};
 
-use crate::stepwise::{INDEX, SOON, apart, behind_a_proxy, index, stands, taken_over, with_table};
+use crate::stepwise::{
+    INDEX, SOON, apart, at_work, behind_a_proxy, end_session, index, stands, taken_over, with_table,
+};
 use crate::support::{applied, claim, claim_of};
 
 /// While a bare statement of a dead worker is on its way, a role that owns the schema puts a ledger of its own in the
@@ -68,4 +71,42 @@ async fn nothing_is_dropped_or_sent_by_a_session_that_lost_the_lock() {
     let harmless = unlocks("").replace("PERFORM pg_catalog.pg_advisory_unlock_all(); ", "");
     fleet.run(&place, &harmless).await;
     applied(taken_over(&fleet, &place, 4, &migration).await);
+}
+
+/// A rebuild of a partitioned table leaves its INVALID indexes at the partitions and at their TOAST tables.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rebuild_that_broke_off_leaves_nothing_at_partitions_and_toast() {
+    let (fleet, place) = with_table().await;
+    let parts = "CREATE TABLE p (n integer, long text) PARTITION BY LIST (n); CREATE TABLE p1 PARTITION OF p FOR VALUES IN (1); \
+         CREATE INDEX p_n ON p (n)";
+    fleet.run(&place, parts).await;
+    let left = "SELECT count(*) FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid \
+         WHERE c.relname ~ '_cc(new|old)[0-9]*$' AND NOT i.indisvalid";
+    for (epoch, statement, leaves) in [
+        (2, "REINDEX TABLE CONCURRENTLY p", 2),
+        (4, "REINDEX INDEX CONCURRENTLY p_n", 1),
+    ] {
+        let migration = apart(&epoch.to_string(), statement);
+        let mut holder = PgConnection::connect(fleet.url()).await.unwrap();
+        let hold = "BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM t1.p";
+        holder.execute(hold).await.unwrap();
+        let ending = async {
+            let pid = at_work(&fleet, "REINDEX", 0.0).await;
+            until_async(SOON, "indexes under way", async || {
+                match fleet.count(&place, left).await {
+                    n if n == leaves => Ok(()),
+                    n => Err(format!("{n} of {leaves}")),
+                }
+            })
+            .await;
+            end_session(&fleet, pid).await;
+        };
+        let dying = claim(epoch);
+        let (outcome, ()) = tokio::join!(fleet.apply(&place, &dying, &migration), ending);
+        assert!(matches!(outcome, StepOutcome::Lost(_)), "{outcome:?}");
+        assert_eq!(fleet.count(&place, left).await, leaves);
+        holder.execute("COMMIT").await.unwrap();
+        applied(taken_over(&fleet, &place, epoch + 1, &migration).await);
+        assert_eq!(fleet.count(&place, left).await, 0, "{statement}");
+    }
 }

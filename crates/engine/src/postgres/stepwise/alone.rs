@@ -211,11 +211,9 @@ impl<'a> Lonely<'a> {
             _ => Vec::new(),
         };
         for index in &left {
-            if let Some(held) = held_by_others(connection, index).await? {
-                return Err(Trouble::Server(held));
-            }
-            let drop = format!("DROP INDEX CONCURRENTLY IF EXISTS {index}");
-            connection.rows(drop).await?;
+            drop_invalid(connection, index)
+                .await
+                .map_err(|trouble| of_toast(trouble, index))?;
         }
         Ok(left)
     }
@@ -306,6 +304,28 @@ fn breaks_off(class: ErrorClass) -> bool {
         ErrorClass::Connection,
     ]
     .contains(&class)
+}
+
+async fn drop_invalid(connection: &mut Connection, index: &str) -> Result<(), Trouble> {
+    if let Some(held) = held_by_others(connection, index).await? {
+        return Err(Trouble::Server(held));
+    }
+    let drop = format!("DROP INDEX CONCURRENTLY IF EXISTS {index}");
+    connection.rows(drop).await.map(|_| ())
+}
+
+/// The server lets nobody but a superuser into its schema of TOAST tables.
+fn of_toast(mut trouble: Trouble, index: &str) -> Trouble {
+    if let Trouble::Server(error) = &mut trouble
+        && error.code == "42501"
+        && index.starts_with("pg_toast.")
+    {
+        error.message = format!(
+            "{}; a superuser has to say DROP INDEX CONCURRENTLY {index}",
+            error.message
+        );
+    }
+    trouble
 }
 
 /// An INVALID index may be one that somebody is building at this moment: to drop it would end the build in a deadlock.

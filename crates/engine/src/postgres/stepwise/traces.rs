@@ -87,7 +87,8 @@ impl Named {
     }
 
     /// The INVALID indexes that a broken-off REINDEX CONCURRENTLY has left, of this index's table or of the table of
-    /// this name; quoted. The server calls the new index `<name>_ccnew` and the old one `<name>_ccold`, with a number
+    /// this name, of their partitions, and, where a table was rebuilt, of what the server keeps its long values in
+    /// (TOAST); quoted. The server calls the new index `<name>_ccnew` and the old one `<name>_ccold`, with a number
     /// where it must.
     pub(super) async fn leftovers(
         &self,
@@ -95,17 +96,25 @@ impl Named {
         is_table: bool,
     ) -> Result<Vec<String>, Trouble> {
         let Self { schema, name, .. } = self;
-        let of = if is_table { "t" } else { "me" };
+        let tables = if is_table {
+            "SELECT tree.oid FROM tree UNION SELECT t.reltoastrelid FROM tree
+ JOIN pg_catalog.pg_class t ON t.oid OPERATOR(pg_catalog.=) tree.oid"
+        } else {
+            "SELECT x.indrelid FROM tree JOIN pg_catalog.pg_index x ON x.indexrelid OPERATOR(pg_catalog.=) tree.oid"
+        };
         let ask = format!(
-            "SELECT pg_catalog.format('%I.%I', n.nspname, c.relname) FROM pg_catalog.pg_index i
+            "WITH RECURSIVE tree (oid) AS (
+ SELECT c.oid FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace
+ WHERE n.nspname OPERATOR(pg_catalog.=) {schema}::name AND c.relname OPERATOR(pg_catalog.=) {name}::name
+ UNION SELECT p.oid FROM tree JOIN pg_catalog.pg_inherits h ON h.inhparent OPERATOR(pg_catalog.=) tree.oid
+ JOIN pg_catalog.pg_class p ON p.oid OPERATOR(pg_catalog.=) h.inhrelid AND p.relispartition
+), tables (oid) AS ({tables})
+ SELECT pg_catalog.format('%I.%I', n.nspname, c.relname) FROM tables
+ JOIN pg_catalog.pg_index i ON i.indrelid OPERATOR(pg_catalog.=) tables.oid
  JOIN pg_catalog.pg_class c ON c.oid OPERATOR(pg_catalog.=) i.indexrelid
  JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace
- JOIN pg_catalog.pg_class t ON t.oid OPERATOR(pg_catalog.=) i.indrelid
- LEFT JOIN pg_catalog.pg_index mine ON mine.indrelid OPERATOR(pg_catalog.=) i.indrelid
- LEFT JOIN pg_catalog.pg_class me ON me.oid OPERATOR(pg_catalog.=) mine.indexrelid
  WHERE NOT i.indisvalid AND c.relname::text OPERATOR(pg_catalog.~) '_cc(new|old)[0-9]*$'
- AND {of}.relname OPERATOR(pg_catalog.=) {name}::name AND n.nspname OPERATOR(pg_catalog.=) {schema}::name
- GROUP BY n.nspname, c.relname ORDER BY n.nspname, c.relname"
+ ORDER BY n.nspname, c.relname"
         );
         let rows = connection.rows(ask).await?;
         Ok(rows.iter().filter_map(|row| text(row, 0)).collect())
