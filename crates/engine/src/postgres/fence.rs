@@ -1,9 +1,20 @@
 //! The fence's table of a database: made once, whose it is, and whether it is this database's own.
 //!
 //! `CREATE DATABASE … TEMPLATE` copies a fence with all its rows: epochs and stores of other tenants. So the table's
-//! comment names the database that it was made in. Where that is another one, both by oid and by name, the rows are
-//! a copy: nobody has claimed anything here yet, because every session asks first, and they are deleted. A fence that
-//! came back under its database's own name (a dump that was restored) is kept: it refuses more, never less.
+//! comment, its stamp, names the database that it was made in, by oid and name. Every session asks first:
+//!
+//! | oid | name | what happened | rows | stamp |
+//! |---|---|---|---|---|
+//! | same | same | nothing | kept | kept |
+//! | same | other | renamed | kept | renewed |
+//! | other | same | a dump was restored, or a copy took the original's place | kept | renewed |
+//! | other | other | and the server has that very database, by oid and name: a copy of it | deleted | renewed |
+//! | other | other | and it has none: a dump under another name, a copy whose original is gone | kept | renewed |
+//! | no stamp | | made by hand | kept | none |
+//!
+//! The stamp is renewed so that two changes, one after the other (renamed, then restored under the new name), do not look
+//! like a copy. In doubt rows are kept: a row too many refuses a claim, which then takes a greater number or says whose the
+//! fence is; a row too few lets a late message pass.
 
 use super::connect::{Connection, text};
 use super::errors::{ServerError, Trouble};
@@ -29,21 +40,32 @@ pub(super) async fn ensure(connection: &mut Connection) -> Result<(), Trouble> {
     let Some(stamped) = row.and_then(|row| text(row, 1)) else {
         return Ok(());
     };
-    let Some(from) = copied_from(&stamped, &connection.database_oid, &connection.database) else {
+    let (oid, name) = (&connection.database_oid, &connection.database);
+    let Some((from_oid, from_name)) = made_in(&stamped) else {
         return Ok(());
     };
-    let own = stamp(&connection.database_oid, &connection.database);
-    let empty = empty(&quoted(&stamped)?, &quoted(&own)?);
-    alone(connection, &empty).await.map_err(|trouble| match trouble {
-        Trouble::Server(mut error) => {
+    if from_oid == oid && from_name == name {
+        return Ok(());
+    }
+    let copy = from_oid != oid && from_name != name;
+    let empty = match copy {
+        true => empty_copy(&quoted(from_oid)?, &quoted(from_name)?),
+        false => String::new(),
+    };
+    let own = stamp(oid, name);
+    let block = renew(&quoted(&stamped)?, &quoted(&own)?, &empty);
+    match alone(connection, &block).await {
+        // Kept with its old stamp, it refuses no less; only the owner may renew that.
+        Err(Trouble::Server(error)) if !copy && error.code == "42501" => Ok(()),
+        Err(Trouble::Server(mut error)) => {
             error.message = format!(
-                "sanderling.fence came with a copy of database {from} and has to be emptied: {}",
+                "sanderling.fence bears the stamp of another database, {from_name}, and could not be taken over: {}",
                 error.message
             );
-            Trouble::Server(error)
+            Err(Trouble::Server(error))
         }
-        lost => lost,
-    })
+        done => done,
+    }
 }
 
 /// Runs a block as a transaction of its own, under a lock that makes the race of two sessions impossible. A transaction
@@ -74,15 +96,24 @@ END $install$"
     )
 }
 
-/// Both are quoted. Only what is still stamped as it was seen is emptied: somebody may have been faster, and claimed.
-fn empty(stamped: &str, own: &str) -> String {
+/// Both are quoted. Only what is still stamped as it was seen is taken over: somebody may have been faster, and claimed.
+fn renew(stamped: &str, own: &str, empty: &str) -> String {
     format!(
-        "DO $empty$ BEGIN
+        "DO $renew$ BEGIN
 IF pg_catalog.obj_description('sanderling.fence'::regclass, 'pg_class') IS NOT DISTINCT FROM {stamped}::text THEN
- DELETE FROM sanderling.fence;
- EXECUTE pg_catalog.format('COMMENT ON TABLE sanderling.fence IS %L', {own});
+{empty} EXECUTE pg_catalog.format('COMMENT ON TABLE sanderling.fence IS %L', {own});
 END IF;
-END $empty$"
+END $renew$"
+    )
+}
+
+/// plpgsql; both are quoted. Deletes the rows where the server has the database that they are a copy from.
+fn empty_copy(oid: &str, name: &str) -> String {
+    format!(
+        " IF EXISTS (SELECT FROM pg_catalog.pg_database d WHERE d.oid::text = {oid}::text AND d.datname::text = {name}::text) THEN
+  DELETE FROM sanderling.fence;
+ END IF;
+"
     )
 }
 
@@ -90,10 +121,9 @@ fn stamp(oid: &str, name: &str) -> String {
     format!("{STAMP}{oid} {name}")
 }
 
-/// The database that a stamp names, where it is certainly another one. No stamp of ours says nothing.
-fn copied_from<'a>(stamped: &'a str, oid: &str, name: &str) -> Option<&'a str> {
-    let (stamped_oid, stamped_name) = stamped.strip_prefix(STAMP)?.split_once(' ')?;
-    (stamped_oid != oid && stamped_name != name).then_some(stamped_name)
+/// Oid and name of the database that a stamp of ours names.
+fn made_in(stamped: &str) -> Option<(&str, &str)> {
+    stamped.strip_prefix(STAMP)?.split_once(' ')
 }
 
 fn quoted(text: &str) -> Result<String, Trouble> {
@@ -113,16 +143,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_another_database_by_oid_and_name_is_another() {
-        let own = stamp("5", "a b");
-        for (oid, name, from) in [
-            ("5", "a b", None),
-            ("5", "renamed", None),
-            ("6", "a b", None),
-            ("6", "copy", Some("a b")),
-        ] {
-            assert_eq!(copied_from(&own, oid, name), from, "{oid} {name}");
-        }
-        assert_eq!(copied_from("somebody's remark", "6", "copy"), None);
+    fn a_stamp_is_read_as_it_was_written() {
+        assert_eq!(made_in(&stamp("5", "a b")), Some(("5", "a b")));
+        assert_eq!(made_in("somebody's remark"), None);
     }
 }

@@ -154,3 +154,43 @@ async fn a_fence_that_came_back_is_believed() {
     assert!(matches!(outcome, StepOutcome::Fenced(_)), "{outcome:?}");
     applied(fresh.apply(&place, &claim(6), &two).await);
 }
+
+/// Renamed, then restored under the new name: oid and name both differ from where the fence was made, and it is no copy.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fence_is_believed_through_a_renaming_and_a_restore() {
+    let fleet = Fleet::postgres_databases();
+    let (old, new, restored) = (
+        fleet.create("old").await,
+        fleet.place("new"),
+        fleet.place("restored"),
+    );
+    let [o, n, r] = [&old, &new, &restored].map(|place| place.database.clone().unwrap());
+    let server = Postgres::shared();
+    let sql = |sql: String| {
+        let deadline = std::time::Duration::from_secs(30);
+        sanderling_testkit::until(deadline, "the database to be left alone", || {
+            server.try_sql(fleet.url(), &sql)
+        });
+    };
+    let two = Migration::new("2", &["SELECT 1"]);
+    let late = async |place| {
+        let fresh = fleet.hosts_anew();
+        let mut session = fresh.open(place, &claim(4)).await;
+        let outcome = session.step(&two.step()).await;
+        session.close().await;
+        fresh.hosts.close().await;
+        assert!(matches!(outcome, StepOutcome::Fenced(_)), "{outcome:?}");
+    };
+    applied(fleet.apply(&old, &claim(5), &first()).await);
+    fleet.hosts.close().await;
+    sql(format!("ALTER DATABASE \"{o}\" RENAME TO \"{n}\""));
+    late(&new).await;
+    sql(format!("CREATE DATABASE \"{r}\" TEMPLATE \"{n}\""));
+    sql(format!("DROP DATABASE \"{n}\" WITH (FORCE)"));
+    sql(format!("ALTER DATABASE \"{r}\" RENAME TO \"{n}\""));
+    late(&new).await;
+    // Of a database that is not there nobody can say that this is a copy.
+    let elsewhere = "COMMENT ON TABLE sanderling.fence IS 'fence of database 1 elsewhere'";
+    fleet.run(&new, elsewhere).await;
+    late(&new).await;
+}

@@ -91,6 +91,18 @@ impl Fleet {
         self
     }
 
+    /// The same fleet as another process sees it, which remembers nothing.
+    pub(crate) fn hosts_anew(&self) -> Self {
+        let Kind::Databases { url, prefix } = &self.kind else {
+            panic!("only for databases")
+        };
+        let kind = Kind::Databases {
+            url: url.clone(),
+            prefix: prefix.clone(),
+        };
+        Self::over(url, PathBuf::new(), kind)
+    }
+
     fn over(url: &str, base_dir: PathBuf, kind: Kind) -> Self {
         let host = HostName::new("h1");
         let config = HostConfig {
