@@ -26,6 +26,51 @@ pub(super) fn refuse(words: &Words<'_>) -> Option<Refusal> {
 /// The first reason to refuse a statement of a file whose statements are sent one by one: a crash may lie between two
 /// of them, and what only a session holds does not outlive it.
 pub(super) fn refuse_apart(words: &Words<'_>) -> Option<Refusal> {
+    guarded(words).or_else(|| gone_with_the_session(words))
+}
+
+/// Settings that a session holds for a whole file, because its lock ends with it: when the server ends it, and what its own
+/// transactions are. In a file that is one transaction each message brings them anew.
+fn guarded(words: &Words<'_>) -> Option<Refusal> {
+    const SETTINGS: [&str; 10] = [
+        "idle_session_timeout",
+        "idle_in_transaction_session_timeout",
+        "client_connection_check_interval",
+        "tcp_keepalives_idle",
+        "tcp_keepalives_interval",
+        "tcp_keepalives_count",
+        "tcp_user_timeout",
+        "default_transaction_isolation",
+        "default_transaction_read_only",
+        "default_transaction_deferrable",
+    ];
+    const HINT: &str = "remove it: by these the server ends the session of a lost worker, and the ledger's own transactions run; \
+                        lock_timeout and statement_timeout may be set";
+    if words.begins("set|reset") {
+        let name = words.value(1 + usize::from(words.is(1, "session")));
+        if SETTINGS.contains(&name.as_str()) {
+            let verb = words.word(0).to_uppercase();
+            return refusal(
+                words.at(),
+                format!(
+                    "{verb} {name} in a file with transaction=off changes what its session rests on"
+                ),
+                HINT,
+            );
+        }
+    }
+    let (call, name) = calls_set_config(words, &SETTINGS)?;
+    refusal(
+        words.at_index(call),
+        format!(
+            "set_config('{name}', …) in a file with transaction=off changes what its session rests on"
+        ),
+        HINT,
+    )
+}
+
+/// What only a session holds.
+fn gone_with_the_session(words: &Words<'_>) -> Option<Refusal> {
     const FORMS: [&str; 9] = [
         "create temp|temporary",
         "create local|global temp|temporary",
@@ -199,10 +244,20 @@ fn text_setting(words: &Words<'_>, name_at: usize, name: &str) -> Option<Refusal
     )
 }
 
-/// `SELECT set_config('search_path', …)`, the form that dumps contain. A routine may do so when it is called; every
-/// other statement, CREATE TABLE … AS and the default of a new column included, would do so now.
+/// `SELECT set_config('search_path', …)`, the form that dumps contain.
 fn set_config(words: &Words<'_>) -> Option<Refusal> {
-    const SETTINGS: [&str; 3] = ["search_path", "role", "session_authorization"];
+    let (call, name) = calls_set_config(words, &["search_path", "role", "session_authorization"])?;
+    let hint = if name == "search_path" { PLACE } else { ROLE };
+    refusal(
+        words.at_index(call),
+        format!("set_config('{name}', …) leaves what the migration was given"),
+        hint,
+    )
+}
+
+/// Where `set_config` is called for one of these settings, and for which. A routine may do so when it is called; every
+/// other statement, CREATE TABLE … AS and the default of a new column included, would do so now.
+fn calls_set_config(words: &Words<'_>, settings: &[&str]) -> Option<(usize, String)> {
     if words.begins("create function|procedure")
         || words.begins("create or replace function|procedure")
     {
@@ -211,17 +266,10 @@ fn set_config(words: &Words<'_>) -> Option<Refusal> {
     let calls = (0..words.len())
         .filter(|at| words.value(*at) == "set_config" && words.text(at + 1) == "(")
         .collect::<Vec<_>>();
-    let setting = calls.iter().find_map(|call| {
+    calls.iter().find_map(|call| {
         let named = (call + 2..words.len()).find(|at| words.is(*at, "setting_name"));
         // `setting_name => 'x'` and `:=` are three tokens and the value.
         let value = named.map_or(call + 2, |at| at + 3);
-        Some((call, words.value(value))).filter(|(_, name)| SETTINGS.contains(&name.as_str()))
-    });
-    let (call, name) = setting?;
-    let hint = if name == "search_path" { PLACE } else { ROLE };
-    refusal(
-        words.at_index(*call),
-        format!("set_config('{name}', …) leaves what the migration was given"),
-        hint,
-    )
+        Some((*call, words.value(value))).filter(|(_, name)| settings.contains(&name.as_str()))
+    })
 }

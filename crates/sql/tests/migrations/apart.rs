@@ -174,3 +174,42 @@ fn what_a_session_alone_holds_is_refused_and_so_is_transaction_control() {
         "3:1: what is temporary is gone",
     );
 }
+
+#[test]
+fn what_the_session_of_a_file_rests_on_may_not_be_set() {
+    for (statement, said) in [
+        (
+            "SET idle_session_timeout = 0",
+            "3:1: SET idle_session_timeout",
+        ),
+        (
+            "reset \"idle_in_transaction_session_timeout\"",
+            "3:1: RESET idle_in_transaction_session_timeout",
+        ),
+        (
+            "SET SESSION client_connection_check_interval TO 0",
+            "3:1: SET client_connection_check_interval",
+        ),
+        (
+            "set default_transaction_read_only to off",
+            "3:1: SET default_transaction_read_only",
+        ),
+        (
+            "SET default_transaction_isolation = 'serializable'",
+            "3:1: SET default_transaction_isolation",
+        ),
+        (
+            "SELECT set_config('idle_session_timeout', '0', false)",
+            "3:8: set_config('idle_session_timeout', …)",
+        ),
+    ] {
+        let problems = sendings(Postgres, statement).unwrap_err();
+        only(&problems, said);
+        let whole = format!("-- +migrate Up\n{statement}\n");
+        let set = parse_set(&[(super::FILE.to_owned(), whole)], &[Postgres]).unwrap();
+        assert!(set[0].statements(Postgres).is_ok(), "{statement}");
+    }
+    for statement in ["SET lock_timeout = 0", "SET statement_timeout = '1h'"] {
+        assert_eq!(sendings(Postgres, statement), Ok(vec![Sending::Setting]));
+    }
+}
