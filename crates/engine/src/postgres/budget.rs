@@ -40,7 +40,7 @@ struct State<T> {
     idle: VecDeque<Idle<T>>,
     /// Connections that were put here idle since this value was made.
     kept: u64,
-    /// Those of them that are not idle any more: used again or closed.
+    /// Those of them that are used again, or closed: not those that are only taken out to be closed.
     let_go: u64,
 }
 
@@ -52,8 +52,11 @@ struct Idle<T> {
 /// The right to have one connection open; given back on drop.
 pub(crate) struct Permit<T> {
     budget: Arc<Budget<T>>,
-    /// `None` once the connection waits idle.
+    /// `None` once the connection waits idle, and where it is closed in the place of one that is opened after it.
     of: Option<Use>,
+    /// Whether the connection was idle: it is let go of when it is closed, not before. Somebody else takes its place on
+    /// the server as soon as that is said.
+    was_idle: bool,
 }
 
 /// Connections to close, each with the permit it holds until that is done.
@@ -91,9 +94,7 @@ impl<T> State<T> {
     }
 
     fn oldest_idle(&mut self) -> Option<T> {
-        let idle = self.idle.pop_front()?;
-        self.let_go += 1;
-        Some(idle.connection)
+        self.idle.pop_front().map(|idle| idle.connection)
     }
 }
 
@@ -127,7 +128,7 @@ impl<T> Budget<T> {
     /// The right to open a connection. The idle ones that come with it have to be closed first: the oldest, of
     /// whatever database. A visit waits until there is room; a session waits for visits and closings only, and not
     /// for long.
-    pub(crate) async fn enter(self: &Arc<Self>, of: Use) -> (Vec<T>, Permit<T>) {
+    pub(crate) async fn enter(self: &Arc<Self>, of: Use) -> (ToClose<T>, Permit<T>) {
         if of == Use::Session {
             let waited = tokio::time::timeout(PATIENCE, self.admitted(of)).await;
             return waited.unwrap_or_else(|_| self.admit(self.state(), of));
@@ -149,7 +150,7 @@ impl<T> Budget<T> {
         let mut over = Vec::new();
         while let Some(old) = state.over(self.limit) {
             state.closing += 1;
-            over.push((old, self.permit(Use::Closing)));
+            over.push((old, self.leaving(Some(Use::Closing))));
         }
         drop(state);
         self.changed.notify_waiters();
@@ -165,7 +166,7 @@ impl<T> Budget<T> {
             && let Some(connection) = state.oldest_idle()
         {
             state.closing += 1;
-            expired.push((connection, self.permit(Use::Closing)));
+            expired.push((connection, self.leaving(Some(Use::Closing))));
         }
         expired
     }
@@ -178,12 +179,12 @@ impl<T> Budget<T> {
             && let Some(connection) = state.oldest_idle()
         {
             state.closing += 1;
-            over.push((connection, self.permit(Use::Closing)));
+            over.push((connection, self.leaving(Some(Use::Closing))));
         }
         over
     }
 
-    /// How many connections were put here idle, and how many of them are not idle any more.
+    /// How many connections were put here idle, and how many of them are used again or closed.
     pub(crate) fn counts(&self) -> (u64, u64) {
         let state = self.state();
         (state.kept, state.let_go)
@@ -194,7 +195,7 @@ impl<T> Budget<T> {
         self.state().idle.front().map(|idle| idle.since)
     }
 
-    async fn admitted(self: &Arc<Self>, of: Use) -> (Vec<T>, Permit<T>) {
+    async fn admitted(self: &Arc<Self>, of: Use) -> (ToClose<T>, Permit<T>) {
         loop {
             // Made before the look, so that a change right after the look wakes it.
             let changed = self.changed.notified();
@@ -205,7 +206,7 @@ impl<T> Budget<T> {
         }
     }
 
-    fn try_admit(self: &Arc<Self>, of: Use) -> Option<(Vec<T>, Permit<T>)> {
+    fn try_admit(self: &Arc<Self>, of: Use) -> Option<(ToClose<T>, Permit<T>)> {
         let state = self.state();
         if state.has_room(of, self.limit) {
             Some(self.admit(state, of))
@@ -218,10 +219,11 @@ impl<T> Budget<T> {
         self: &Arc<Self>,
         mut state: MutexGuard<'_, State<T>>,
         of: Use,
-    ) -> (Vec<T>, Permit<T>) {
+    ) -> (ToClose<T>, Permit<T>) {
         *state.count(of) += 1;
-        // Counted no longer: what is opened under the permit is opened after they are closed.
-        let over = std::iter::from_fn(|| state.over(self.limit)).collect();
+        // They take no place any longer: what is opened under the permit is opened after they are closed.
+        let over = std::iter::from_fn(|| state.over(self.limit));
+        let over = over.map(|old| (old, self.leaving(None))).collect();
         (over, self.permit(of))
     }
 
@@ -230,6 +232,16 @@ impl<T> Budget<T> {
         Permit {
             budget: Arc::clone(self),
             of: Some(of),
+            was_idle: false,
+        }
+    }
+
+    /// Of a connection that was idle and is to be closed.
+    fn leaving(self: &Arc<Self>, of: Option<Use>) -> Permit<T> {
+        Permit {
+            budget: Arc::clone(self),
+            of,
+            was_idle: true,
         }
     }
 
@@ -241,10 +253,16 @@ impl<T> Budget<T> {
 
 impl<T> Drop for Permit<T> {
     fn drop(&mut self) {
-        if let Some(of) = self.of {
-            *self.budget.state().count(of) -= 1;
-            self.budget.changed.notify_waiters();
+        if self.of.is_none() && !self.was_idle {
+            return;
         }
+        let mut state = self.budget.state();
+        state.let_go += u64::from(self.was_idle);
+        if let Some(of) = self.of {
+            *state.count(of) -= 1;
+        }
+        drop(state);
+        self.budget.changed.notify_waiters();
     }
 }
 
@@ -254,7 +272,8 @@ mod tests {
     use futures::FutureExt;
 
     fn now(budget: &Arc<Budget<u32>>, of: Use) -> Option<(Vec<u32>, Permit<u32>)> {
-        budget.admitted(of).now_or_never()
+        let (over, permit) = budget.admitted(of).now_or_never()?;
+        Some((over.into_iter().map(|(c, _)| c).collect(), permit))
     }
 
     fn full_of_idle(limit: usize) -> Arc<Budget<u32>> {
@@ -332,12 +351,23 @@ mod tests {
         let budget = full_of_idle(4);
         assert_eq!(budget.counts(), (4, 0));
         let (reused, _session) = budget.reuse(|connection| *connection == 2).unwrap();
-        let trimmed: Vec<_> = budget.trim(2).into_iter().map(|(c, _)| c).collect();
-        assert_eq!((reused, &trimmed[..]), (2, &[0][..]));
+        let trimmed = budget.trim(2);
+        assert_eq!((reused, trimmed[0].0), (2, 0));
+        assert_eq!(budget.counts(), (4, 1), "it is closed only now");
+        drop(trimmed);
         assert_eq!(budget.counts(), (4, 2));
         assert!(budget.trim(2).is_empty());
         budget.expire(Duration::ZERO);
         assert_eq!((budget.counts(), budget.state().idle.len()), ((4, 4), 0));
+    }
+
+    #[test]
+    fn what_makes_way_is_let_go_of_when_it_is_closed() {
+        let budget = full_of_idle(2);
+        let (over, _session) = budget.admitted(Use::Session).now_or_never().unwrap();
+        assert_eq!((over.len(), budget.counts()), (1, (2, 0)));
+        drop(over);
+        assert_eq!(budget.counts(), (2, 1));
     }
 
     #[tokio::test]

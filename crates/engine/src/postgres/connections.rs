@@ -115,7 +115,7 @@ impl Connections {
 
     async fn open(&self, key: &Key, of: Use) -> Result<Connection, Failure> {
         let (over, permit) = self.budget.enter(of).await;
-        futures::future::join_all(over.into_iter().map(Connection::close)).await;
+        close(over).await;
         self.opener.open(key, permit).await
     }
 
