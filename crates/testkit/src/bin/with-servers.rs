@@ -4,6 +4,7 @@
 //! kernel when this process is killed.
 
 use std::env;
+use std::ffi::OsString;
 use std::io::{self, Write};
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitCode;
@@ -11,6 +12,15 @@ use std::process::ExitCode;
 use sanderling_testkit::{Postgres, Redis};
 use tokio::process::Command;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+
+/// What `cargo run` says of this package. A build script that asks for these names (ring's does) runs anew when they
+/// differ from a plain `cargo build`'s, and with it half of the dependencies are built again.
+fn names_of_this_package() -> impl Iterator<Item = OsString> {
+    env::vars_os().map(|(name, _)| name).filter(|name| {
+        let name = name.to_string_lossy();
+        name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_")
+    })
+}
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
@@ -30,12 +40,15 @@ async fn main() -> ExitCode {
         return complain("cannot listen to signals", 1);
     };
     let (postgres, redis) = (Postgres::private(), Redis::private());
-    let status = Command::new(&command[0])
+    let mut wanted = Command::new(&command[0]);
+    wanted
         .args(&command[1..])
         .env("SANDERLING_TEST_POSTGRES", postgres.url())
-        .env("SANDERLING_TEST_REDIS", redis.url())
-        .spawn();
-    let mut child = match status {
+        .env("SANDERLING_TEST_REDIS", redis.url());
+    for name in names_of_this_package() {
+        wanted.env_remove(name);
+    }
+    let mut child = match wanted.spawn() {
         Ok(child) => child,
         Err(error) => {
             return complain(&format!("{}: {error}", command[0].to_string_lossy()), 127);
