@@ -94,6 +94,26 @@ async fn an_error_after_the_commit_asks_the_ledger() {
     fleet.run(&place, &format!("DROP ROLE {role}")).await;
 }
 
+/// Two versions may have the same text: the row of the one proves nothing of the other.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_commit_that_failed_is_not_proved_by_another_version() {
+    let fleet = Fleet::postgres();
+    let place = fleet.create("t1").await;
+    let once = "CREATE TABLE bell (n integer); CREATE FUNCTION once() RETURNS trigger LANGUAGE plpgsql AS \
+         $$ BEGIN IF (SELECT count(*) FROM t1.bell) > 1 THEN RAISE EXCEPTION 'once is enough'; END IF; RETURN NULL; END $$; \
+         CREATE CONSTRAINT TRIGGER once AFTER INSERT ON bell DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION once()";
+    fleet.run(&place, once).await;
+    let rings = Migration::new("1", &["INSERT INTO bell VALUES (1)"]);
+    let mut again = Migration::new("2", &["INSERT INTO bell VALUES (1)"]);
+    again.checksum = rings.checksum.clone();
+    let mut session = fleet.open(&place, &claim(1)).await;
+    applied(session.step(&rings.step()).await);
+    let failure = failed(session.step(&again.step()).await);
+    assert_eq!(failure.message, "once is enough");
+    assert_eq!(session.fence().await.unwrap().len(), 1);
+    session.close().await;
+}
+
 /// A piece of several statements shifts the count past the message's end; the server's answer is still an answer.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_answer_of_the_server_is_never_a_loss() {

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use sanderling_core::{Outcome, RolloutState};
 use sanderling_engine::StepOutcome;
+use sanderling_store::TargetResult;
 use sanderling_testkit::{Fault, Message, until_async};
 
-use crate::scene::{DEADLINE, Scene, TINY};
+use crate::scene::{DEADLINE, Scene, TINY, failure};
 
 const INSERT: &str = "INSERT INTO probe (version) VALUES (1);";
 
@@ -183,4 +184,37 @@ async fn wake_ups_that_come_too_often_change_nothing() {
     }
     worker.end().await;
     other.end().await;
+}
+
+/// A tenant was busy; the rollout is halted before its claim tries again, and no renewal has told it so. It asks.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_claim_that_waited_asks_before_it_tries_again() {
+    let scene = Scene::new(2, INSERT).await;
+    let other = scene.claim_elsewhere(1).await;
+    let lock = scene.hold_the_fence(0);
+    let first = scene.proxy.trap(the_insert(), Fault::HoldAnswer);
+    let worker = scene.work_untold();
+    let answer = first.wait_answer_async(DEADLINE).await;
+    assert!(
+        answer.contains("SDBSY") || answer.contains("55P03"),
+        "{answer}"
+    );
+    let failed = TargetResult::Ended {
+        outcome: Outcome::Failed,
+        applied: vec![],
+        failure: Some(failure()),
+    };
+    scene.report(&other, failed).await;
+    assert_eq!(scene.rollout().await.state, RolloutState::Halted);
+    tokio::task::spawn_blocking(|| lock.let_go()).await.unwrap();
+    first.release();
+    until_async(DEADLINE, "the claim to end", async || {
+        let target = scene.target(0).await;
+        let ended = target.owner.is_none();
+        ended.then_some(()).ok_or(format!("{target:?}"))
+    })
+    .await;
+    assert_eq!(scene.probes().await, "0", "a body began after the halt");
+    assert_eq!(scene.target(0).await.outcome, Outcome::Pending);
+    worker.end().await;
 }

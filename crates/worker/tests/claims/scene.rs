@@ -152,15 +152,24 @@ impl Scene {
         self.work_with(self.claims())
     }
 
+    /// Starts a real worker that renews so seldom that no renewal tells it of a halt.
+    pub(crate) fn work_untold(&self) -> AtWork {
+        self.work_for(self.claims(), Duration::from_secs(3_600))
+    }
+
     /// Starts a real worker, one of several.
     pub(crate) fn work_with(&self, claims: Arc<dyn Claims>) -> AtWork {
+        self.work_for(claims, LEASE)
+    }
+
+    fn work_for(&self, claims: Arc<dyn Claims>, lease: Duration) -> AtWork {
         let options = WorkerOptions {
             id: WorkerId::new(unique("successor")),
             fleet: self.fleet.clone(),
             slots: 1,
             poll: Duration::from_millis(50),
-            lease: LEASE,
-            ttl: LEASE,
+            lease,
+            ttl: lease,
         };
         let drain = CancellationToken::new();
         let worker = Worker::new(options, self.store.clone(), claims, self.hosts.clone());
