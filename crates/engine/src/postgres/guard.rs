@@ -365,10 +365,12 @@ END ${tag}$",
             true => self.try_lock(database_oid),
             false => String::new(),
         };
+        // A name that no role can have owns nothing; a claim has to be settled all the same.
+        let role = self.role().ok().flatten();
         let readable = ownership::demand_readable(
             &self.schema.ledger(),
             &schema_ledger(&self.schema)?,
-            self.role()?.map(|role| role.literal.as_str()),
+            role.map(|role| role.literal.as_str()),
         );
         Ok(format!(
             "DO ${tag}$ BEGIN\n{lock}{readable}END ${tag}$; SELECT '{tag}'::text, {LEDGER_COLUMNS} FROM {}",
