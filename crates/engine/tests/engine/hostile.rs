@@ -109,7 +109,7 @@ async fn a_commit_that_failed_is_not_proved_by_another_version() {
     let mut session = fleet.open(&place, &claim(1)).await;
     applied(session.step(&rings.step()).await);
     let failure = failed(session.step(&again.step()).await);
-    assert_eq!(failure.message, "once is enough");
+    assert_eq!(failure.message, "at COMMIT: once is enough");
     assert_eq!(session.fence().await.unwrap().len(), 1);
     session.close().await;
 }
