@@ -87,7 +87,10 @@ impl Sender {
         let (reports, answers): (Vec<_>, Vec<_>) = batch.into_iter().unzip();
         let receipts = loop {
             match self.store.report(&reports).await {
-                Ok(receipts) => break receipts,
+                Ok(receipts) => {
+                    self.draining_since = None;
+                    break receipts;
+                }
                 Err(error @ StoreError::Corrupt(_)) => {
                     tracing::error!(%error, reports = reports.len(), "the control store refuses these reports; their claims end with their leases");
                     break vec![Receipt::Stale; reports.len()];
