@@ -5,7 +5,7 @@ use std::time::Duration;
 use sanderling_core::{Epoch, ErrorClass, Place, RowState};
 use sanderling_engine::{FenceRefusal, StepOutcome};
 use sanderling_sql::Dialect;
-use sanderling_testkit::{Fault, Message, Postgres, Proxy, until_async};
+use sanderling_testkit::{Fault, Message, Postgres, Proxy, Trap, until_async};
 use sqlx::{Connection, Executor, PgConnection};
 
 use crate::support::{Fleet, Migration, applied, claim, claim_of, failed, first};
@@ -34,6 +34,26 @@ pub(crate) async fn behind_a_proxy() -> (Fleet, Place, Proxy) {
     let place = fleet.create("t1").await;
     applied(fleet.apply(&place, &claim(1), &first()).await);
     (fleet, place, proxy)
+}
+
+/// Applies the migration as a worker that is killed when its CREATE INDEX has been sent and has not arrived.
+pub(crate) async fn dies_with_its_index_on_the_way(
+    fleet: &Fleet,
+    place: &Place,
+    proxy: &Proxy,
+    migration: &Migration,
+) -> Trap {
+    let trap = proxy.trap(
+        Message::to_server().containing("CREATE INDEX CONCURRENTLY"),
+        Fault::Hold,
+    );
+    let dying = claim(2);
+    let (outcome, ()) = tokio::join!(fleet.apply(place, &dying, migration), async {
+        trap.wait_async(SOON).await;
+        trap.kill_client();
+    });
+    assert!(matches!(outcome, StepOutcome::Lost(_)), "{outcome:?}");
+    trap
 }
 
 /// What the ledger says of version 2: state, step, steps.
@@ -243,16 +263,7 @@ async fn nothing_is_said_while_a_bare_statement_may_still_arrive() {
         "2",
         "INSERT INTO t VALUES (2);\nCREATE INDEX CONCURRENTLY t_n ON t (n)",
     );
-    let trap = proxy.trap(
-        Message::to_server().containing("CREATE INDEX CONCURRENTLY"),
-        Fault::Hold,
-    );
-    let dying = claim(2);
-    let (outcome, ()) = tokio::join!(fleet.apply(&place, &dying, &migration), async {
-        trap.wait_async(SOON).await;
-        trap.kill_client();
-    });
-    assert!(matches!(outcome, StepOutcome::Lost(_)), "{outcome:?}");
+    let trap = dies_with_its_index_on_the_way(&fleet, &place, &proxy, &migration).await;
     assert_eq!(stands(&fleet).await, "applying -2/2");
     // Its successor: the fence is raised, and yet nothing is certain.
     let alive = claim_of("store-a", 3, "alive");

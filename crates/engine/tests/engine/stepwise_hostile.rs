@@ -1,11 +1,12 @@
 //! Files with `transaction=off` whose statements, or whose tenants, work against what protects them.
 
 use sanderling_engine::{FenceRefusal, StepOutcome};
-use sanderling_testkit::{Fault, Message, until_async};
+use sanderling_testkit::until_async;
 use sqlx::{Connection, Executor, PgConnection};
 
 use crate::stepwise::{
-    INDEX, SOON, apart, at_work, behind_a_proxy, end_session, index, stands, taken_over, with_table,
+    INDEX, SOON, apart, at_work, behind_a_proxy, dies_with_its_index_on_the_way, end_session,
+    index, stands, taken_over, with_table,
 };
 use crate::support::{applied, claim, claim_of};
 
@@ -15,16 +16,7 @@ use crate::support::{applied, claim, claim_of};
 async fn a_forged_ledger_does_not_hide_a_statement_that_may_still_arrive() {
     let (fleet, place, proxy) = behind_a_proxy().await;
     let migration = apart("2", INDEX);
-    let trap = proxy.trap(
-        Message::to_server().containing("CREATE INDEX CONCURRENTLY"),
-        Fault::Hold,
-    );
-    let dying = claim(2);
-    let (outcome, ()) = tokio::join!(fleet.apply(&place, &dying, &migration), async {
-        trap.wait_async(SOON).await;
-        trap.kill_client();
-    });
-    assert!(matches!(outcome, StepOutcome::Lost(_)), "{outcome:?}");
+    let trap = dies_with_its_index_on_the_way(&fleet, &place, &proxy, &migration).await;
     let forge = "ALTER TABLE sanderling_migrations RENAME TO away;
          CREATE TABLE sanderling_migrations AS SELECT * FROM away WHERE version = '1'";
     fleet.run(&place, forge).await;
