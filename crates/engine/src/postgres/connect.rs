@@ -75,7 +75,8 @@ pub(crate) struct Exchange {
 }
 
 impl Connection {
-    /// Sends one message and reads its whole answer; keeps the rows that `keep` wants.
+    /// Sends one message and reads its whole answer, until the server has ended what it began; keeps the rows that `keep`
+    /// wants.
     pub(crate) async fn exchange(
         &mut self,
         text: String,
@@ -95,10 +96,17 @@ impl Connection {
                 Ok(None) => return exchange,
                 Err(error) => {
                     exchange.trouble = Some(Trouble::of(&error, &self.secrets));
-                    return exchange;
+                    break;
                 }
             }
         }
+        drop(answer);
+        if let Some(Trouble::Server(_)) = exchange.trouble {
+            // The server tells an error before it lets go of the transaction's locks. Whoever comes next for the tenant
+            // must not find it held by an exchange that is over. A connection that ends meanwhile changes nothing.
+            let _ = self.inner.ping().await;
+        }
+        exchange
     }
 
     /// Sends one message of ours and returns all its rows.

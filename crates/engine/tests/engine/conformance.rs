@@ -42,6 +42,7 @@ conformance!(
     the_fence_refuses_an_equal_epoch_of_another_claim,
     the_fence_refuses_another_store,
     after_fence_a_late_message_is_refused,
+    a_claim_that_is_settled_holds_the_tenant_no_more,
     two_sessions_have_one_effect,
     another_text_of_an_applied_version_is_refused,
     a_reverted_row_is_applied_again,
@@ -198,6 +199,19 @@ async fn after_fence_a_late_message_is_refused(fleet: Fleet) {
     assert!(resolver.fence().await.unwrap().is_empty());
     applied(resolver.step(&first().step()).await);
     assert_eq!(resolver.fence().await.unwrap().len(), 1);
+}
+
+/// Also where nothing was ever applied, and the ledger's absence is the answer.
+async fn a_claim_that_is_settled_holds_the_tenant_no_more(fleet: Fleet) {
+    let place = fleet.create("t1").await;
+    let mut first = fleet.open(&place, &claim(1)).await;
+    let mut second = fleet.open(&place, &claim(1)).await;
+    for round in 1..=30 {
+        let said = [first.fence().await, second.fence().await];
+        for said in said {
+            assert_eq!(said, Ok(Vec::new()), "round {round}");
+        }
+    }
 }
 
 async fn two_sessions_have_one_effect(fleet: Fleet) {
