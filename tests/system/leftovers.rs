@@ -183,15 +183,29 @@ fn writer(path: &Path, sql: &str, growing: &Path, bytes: u64) -> Process {
 }
 
 #[test]
-fn a_wal_of_a_dead_writer_is_found_and_one_in_use_is_not() {
+fn a_wal_of_a_writer_that_died_in_a_transaction_is_found() {
     let fleet = migrated();
     let path = fleet.path("data/file002.db");
     let rows = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c LIMIT 500) INSERT INTO things_1 SELECT x + 10, 'n' FROM c";
+    let log = beside(&path, "-wal");
+    let kept = format!("PRAGMA wal_autocheckpoint = 0; {rows}");
+    let mut complete = Process::command("sqlite3");
+    complete.arg(&path).args([&kept, ".system kill -9 $PPID"]);
+    Process::spawn(complete).wait_with_deadline(DEADLINE);
+    assert!(std::fs::metadata(&log).unwrap().len() > 4_096);
+    assert_eq!(
+        fleet.json(0, &["verify"])["violations"],
+        json!([]),
+        "all that it holds was committed"
+    );
+    // So small a cache spills into the log before the end.
+    let spilt = rows.replace("LIMIT 500", "LIMIT 50000");
+    let spilt = spilt.replace("x + 10,", "x + 1000,");
     let mut living = writer(
         &path,
-        &format!("PRAGMA wal_autocheckpoint = 0; {rows}"),
-        &beside(&path, "-wal"),
-        4_096,
+        &format!("PRAGMA cache_size = 1; BEGIN; {spilt}"),
+        &log,
+        400_000,
     );
     assert_eq!(
         fleet.json(0, &["verify"])["violations"],

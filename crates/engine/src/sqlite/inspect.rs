@@ -42,7 +42,7 @@ pub(super) async fn file(path: &Path) -> Result<Inspection, Failure> {
                 .into(),
         ),
         Wal::Abandoned => inspection.holders.push(Holder {
-            what: "a -wal of a writer that died lies beside its file".into(),
+            what: "a -wal of a writer that died in a transaction lies beside its file".into(),
             remedy: rolled_back(path),
         }),
     }
