@@ -5,6 +5,7 @@
 
 mod floors;
 mod lexer;
+mod mutants;
 mod named;
 mod rooms;
 mod text;
@@ -89,6 +90,15 @@ fn every_test_that_the_page_of_interleavings_names_exists() {
     let tree = Tree::read();
     let page = tree.text("docs/reference/interleavings.md");
     none(named::tests(page, |path| tree.get(path)));
+}
+
+#[test]
+fn every_mutant_still_applies() {
+    let tree = Tree::read();
+    none(mutants::complaints(
+        &tree::root(),
+        tree.text("docs/reference/mutants.md"),
+    ));
 }
 
 /// A check of one file, over all Rust files.

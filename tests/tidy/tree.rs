@@ -106,7 +106,7 @@ pub(crate) fn metadata() -> Value {
 }
 
 /// The directory that holds `Cargo.lock`, above the package that this suite belongs to.
-fn root() -> PathBuf {
+pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .ancestors()
         .find(|above| above.join("Cargo.lock").is_file())
