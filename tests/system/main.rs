@@ -20,6 +20,7 @@ mod hosts;
 mod interleavings;
 mod leftovers;
 mod locks;
+mod mount;
 mod outages;
 mod restored;
 mod stepwise;

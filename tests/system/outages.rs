@@ -1,12 +1,13 @@
 //! Hosts that go away, fill up, or take no writes in the middle of a rollout: they pause, and their tenants do not fail.
 
-use std::time::Duration;
+use std::os::unix::fs::MetadataExt;
 
 use sanderling_testkit::{Postgres, Process, until};
 use serde_json::Value;
 
 use crate::chaos::events;
 use crate::fleet::{DEADLINE, Fleet, last_json};
+use crate::mount::Mount;
 
 /// Room for others beside what a host of four connections may have in flight.
 const ROOMY: &str = "[[rollout.waves]]\nname = \"all\"\nrest = true\nhalt = { max_failures = 0 }";
@@ -202,16 +203,14 @@ fn patience_ends_and_the_rollout_halts_with_the_hosts_cause() {
     fleet.assert_exactly_once(2);
 }
 
-/// A directory that is read-only for a while. A mount, because these tests may run as root, whom no mode stops.
+/// A directory that is read-only for a while.
 #[test]
 fn a_directory_that_is_read_only_pauses() {
     let fleet = Fleet::embedded().files(30).rollout(ROOMY).written();
     fleet.probe_migrations(1);
     fleet.expect(0, &["up"]);
     fleet.probe_migrations(3);
-    let Some(mount) = Mount::bind(&fleet.path("data")) else {
-        panic!("this test mounts a directory on itself, which needs the right to mount");
-    };
+    let mount = Mount::bind(&fleet.path("data"));
     mount.remount("ro");
     let mut up = fleet.spawn(&["--json", "up"]);
     let host = away(&fleet);
@@ -243,9 +242,7 @@ fn one_read_only_file_stops_nobody() {
     fleet.probe_migrations(1);
     fleet.expect(0, &["up"]);
     fleet.probe_migrations(2);
-    let Some(mount) = Mount::bind(&fleet.path("data/file003.db")) else {
-        panic!("this test mounts a file on itself, which needs the right to mount");
-    };
+    let mount = Mount::bind(&fleet.path("data/file003.db"));
     mount.remount("ro");
 
     let mut up = fleet.spawn(&["--json", "up"]);
@@ -272,32 +269,64 @@ fn one_read_only_file_stops_nobody() {
     }
 }
 
-/// A path mounted on itself, so that it can be made read-only; taken away again on drop.
-struct Mount(std::path::PathBuf);
-
-impl Mount {
-    fn bind(path: &std::path::Path) -> Option<Self> {
-        let mut command = Process::command("mount");
-        command.arg("--bind").args([path, path]);
-        let ended = Process::spawn(command).wait_with_deadline(Duration::from_secs(30));
-        ended.status.success().then(|| Self(path.to_owned()))
-    }
-
-    fn remount(&self, how: &str) {
-        let mut command = Process::command("mount");
-        command
-            .args(["-o", &format!("remount,bind,{how}")])
-            .arg(&self.0);
-        let ended = Process::spawn(command).wait_with_deadline(Duration::from_secs(30));
-        assert!(ended.status.success(), "{}", ended.stderr);
-    }
+/// Waits until `status` says that the host's disk is full.
+fn full(fleet: &Fleet, up: &Process, host: &str) {
+    until(DEADLINE, "status to say that the disk is full", || {
+        let away = away(fleet);
+        assert_eq!(away["host"], host, "{away}");
+        let reason = away["reason"].as_str().unwrap().to_owned();
+        reason
+            .starts_with("has no room on its disk")
+            .then_some(())
+            .ok_or_else(|| format!("{reason}\n{}", up.stderr()))
+    });
 }
 
-impl Drop for Mount {
-    fn drop(&mut self) {
-        let _ = std::process::Command::new("umount")
-            .arg("-l")
-            .arg(&self.0)
-            .status();
-    }
+/// The disk of the tenants' files fills up and is emptied again.
+#[test]
+fn a_full_disk_of_files_pauses() {
+    let fleet = Fleet::embedded().files(20).rollout(ROOMY).written();
+    let mount = Mount::room(&fleet.path("data"), 16 << 20);
+    fleet.probe_migrations(1);
+    fleet.expect(0, &["up"]);
+    fleet.probe_migrations(3);
+    let filler = mount.filled();
+    let mut up = fleet.spawn(&["--json", "up"]);
+    full(&fleet, &up, "files");
+    assert!(up.is_running());
+    drop(filler);
+
+    all_succeeded(&fleet, &mut up, 20, 3);
+}
+
+/// The tablespace of the tenants fills up in the middle; the server itself has room, and so its log.
+#[test]
+fn a_full_tablespace_pauses() {
+    let postgres = Postgres::private();
+    let place = postgres.data_path().with_file_name("small");
+    std::fs::create_dir(&place).unwrap();
+    let owner = std::fs::metadata(postgres.data_path()).unwrap();
+    std::os::unix::fs::chown(&place, Some(owner.uid()), Some(owner.gid())).unwrap();
+    let mount = Mount::room(&place, 64 << 20);
+    let fleet = Fleet::embedded()
+        .with_postgres(&postgres)
+        .pg_connections(4)
+        .schemas(40)
+        .rollout(ROOMY)
+        .written();
+    let small = format!("CREATE TABLESPACE small LOCATION '{}'", place.display());
+    postgres.sql(postgres.url(), &small);
+    let database = fleet.tenants_url().rsplit('/').next().unwrap();
+    let database = database.split('?').next().unwrap();
+    let tables = format!("ALTER DATABASE {database} SET default_tablespace = small");
+    postgres.sql(postgres.url(), &tables);
+    fleet.probe_migrations(3);
+    let mut up = fleet.spawn(&["--json", "up"]);
+    progress(&up, 1);
+    let filler = mount.filled();
+    full(&fleet, &up, "pg");
+    assert!(up.is_running());
+    drop(filler);
+
+    all_succeeded(&fleet, &mut up, 40, 3);
 }

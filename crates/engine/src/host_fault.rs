@@ -75,6 +75,7 @@ mod tests {
             ("8", Some(HostFault::ReadOnly)),
             ("1544", Some(HostFault::ReadOnly)),
             ("778", Some(HostFault::ReadOnly)),
+            ("4874", Some(HostFault::Full)),
             ("5", None),
             ("14", Some(HostFault::ReadOnly)),
             ("missing", None),

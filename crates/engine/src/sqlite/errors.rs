@@ -13,7 +13,10 @@ fn primary(code: &str) -> i32 {
 /// SQLITE_READONLY_ROLLBACK: a journal has to be rolled back, and the connection may only read.
 const HOT_JOURNAL: &str = "776";
 
-/// What such a failure is called.
+/// SQLITE_IOERR_SHMSIZE: the -shm file of a WAL could not grow. A full disk says this before it says FULL.
+const NO_ROOM_BESIDE: &str = "4874";
+
+/// What a file with a journal to be rolled back is called.
 const IS_HOT: &str = "hot_journal";
 
 /// Whether a file could not be read because a writer died in a transaction.
@@ -43,6 +46,7 @@ pub(crate) fn host_fault(failure: &Failure) -> Option<HostFault> {
     }
     match primary(code) {
         _ if code == "io" => Some(HostFault::ReadOnly),
+        _ if code == NO_ROOM_BESIDE => Some(HostFault::Full),
         8 | 10 | 14 => Some(HostFault::ReadOnly), // READONLY, IOERR, CANTOPEN
         13 => Some(HostFault::Full),
         _ => None,
@@ -81,6 +85,10 @@ pub(crate) fn failure_of(error: &sqlx::Error) -> Failure {
             }
             let message = match primary(&code) {
                 9 => "the statement ran longer than its limit".to_owned(),
+                _ if code == NO_ROOM_BESIDE => format!(
+                    "no room for the -shm file beside it ({})",
+                    redact(database.message(), &[])
+                ),
                 _ => redact(database.message(), &[]),
             };
             Failure::new(class_of(&code), code, message)
