@@ -1,10 +1,10 @@
 //! PostgreSQL's mechanisms, each by the name of what fails when it is taken away.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sanderling_core::{Epoch, ErrorClass};
 use sanderling_engine::{FenceRefusal, StepOutcome};
-use sanderling_testkit::{Postgres, Proxy, until_async};
+use sanderling_testkit::{Fault, Message, Postgres, Proxy, until_async};
 use sqlx::{Connection, Executor, PgConnection};
 
 use crate::support::{Fleet, Migration, applied, claim, claim_of, failed, first};
@@ -451,4 +451,22 @@ async fn wait_for_a_waiter(fleet: &Fleet, waiters: i64) {
         },
     )
     .await;
+}
+
+/// An error comes before the server lets go of the transaction's locks, and the word that it is ready after that: the
+/// ledger that is not there, while the tenant's lock is held.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_error_is_over_when_the_server_is_ready() {
+    const LATE: Duration = Duration::from_secs(1);
+    let (fleet, proxy) = same_connection().await;
+    let place = fleet.create("t1").await;
+    let mut session = fleet.open(&place, &claim(1)).await;
+    session.fence().await.unwrap();
+    // The first is that of the fence itself.
+    let ready = Message::to_client().containing(b"Z\0\0\0\x05").nth(2);
+    let trap = proxy.trap(ready, Fault::Delay(LATE));
+    let begun = Instant::now();
+    assert_eq!(session.fence().await, Ok(Vec::new()));
+    assert!(begun.elapsed() >= LATE, "it was over before");
+    trap.release();
 }
