@@ -461,7 +461,6 @@ async fn an_error_is_over_when_the_server_is_ready() {
     let (fleet, proxy) = same_connection().await;
     let place = fleet.create("t1").await;
     let mut session = fleet.open(&place, &claim(1)).await;
-    session.fence().await.unwrap();
     // The first is that of the fence itself.
     let ready = Message::to_client().containing(b"Z\0\0\0\x05").nth(2);
     let trap = proxy.trap(ready, Fault::Delay(LATE));
