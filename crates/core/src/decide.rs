@@ -86,3 +86,35 @@ fn standing_still(rollout: &Rollout) -> String {
         None => format!("it is {}; {in_flight} in flight drain", rollout.state),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::halt::Rule;
+    use crate::ids::RolloutId;
+    use crate::rollout::Halt;
+    use crate::testing::{broken, plan};
+
+    #[test]
+    fn a_rollout_that_stands_still_says_why() {
+        let mut rollout = Rollout::new(&RolloutId::new("r1"), &plan(&[(2, None)]));
+        (rollout.submitted_at, rollout.state) = (Some(Micros(1)), RolloutState::Paused);
+        let said = decide(&rollout, Micros(1)).reasons;
+        assert_eq!(said, ["it is paused; 0 in flight drain"]);
+        rollout.state = RolloutState::Halted;
+        rollout.halt = Some(Halt {
+            rule: Rule::SameCause,
+            wave: None,
+            failures: 3,
+            tolerated: 2,
+            cause: broken().cause.to_string(),
+            tenant: crate::ids::TenantId::new("t"),
+            in_flight: 0,
+        });
+        let said = decide(&rollout, Micros(1)).reasons;
+        assert_eq!(
+            said,
+            ["it is halted: same_cause counted 3 failed, 2 tolerated; 0 in flight drain"]
+        );
+    }
+}

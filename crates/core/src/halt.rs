@@ -156,6 +156,19 @@ mod tests {
     }
 
     #[test]
+    fn a_rule_has_one_name_everywhere() {
+        for (rule, name) in [
+            (Rule::MaxFailures, "max_failures"),
+            (Rule::MaxFailurePercent, "max_failure_percent"),
+            (Rule::MaxConsecutive, "max_consecutive"),
+            (Rule::SameCause, "same_cause"),
+        ] {
+            assert_eq!(rule.as_str(), name);
+            assert_eq!(serde_json::to_value(rule).unwrap(), name);
+        }
+    }
+
+    #[test]
     fn a_limit_is_what_is_tolerated() {
         let limits = Limits {
             max_failures: Some(1),

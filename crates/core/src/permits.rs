@@ -74,3 +74,22 @@ impl Rollout {
         u32::try_from(free.min(wave.permits())).unwrap_or(u32::MAX)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::RolloutId;
+    use crate::testing::plan;
+
+    /// All of a strict wave may fail at once, so it starts no more than may; another wave counts on its halt.
+    #[test]
+    fn only_a_strict_wave_starts_no_more_than_may_fail() {
+        let mut rollout = Rollout::new(&RolloutId::new("r1"), &plan(&[(6, Some(0))]));
+        let wave = &mut rollout.waves[0];
+        assert_eq!(wave.permits(), 1);
+        wave.strict = false;
+        assert_eq!(wave.permits(), 6);
+        wave.in_flight = 2;
+        assert_eq!(wave.permits(), 4);
+    }
+}

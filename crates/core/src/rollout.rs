@@ -316,3 +316,55 @@ pub enum Action {
     /// Close the rollout in this final state.
     Finish(RolloutState),
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{broken, plan};
+
+    #[test]
+    fn states_are_read_as_they_are_written() {
+        for state in RolloutState::ALL {
+            assert_eq!(RolloutState::parse(state.as_str()), Some(state));
+        }
+        assert_eq!(RolloutState::parse("asleep"), None);
+        let ended = |state: &RolloutState| !state.is_active();
+        let ended: Vec<_> = RolloutState::ALL.into_iter().filter(ended).collect();
+        assert_eq!(
+            ended,
+            [
+                RolloutState::Succeeded,
+                RolloutState::CompletedWithFailures,
+                RolloutState::Cancelled
+            ]
+        );
+    }
+
+    #[test]
+    fn only_failures_earn_the_end_with_failures() {
+        for outcome in Outcome::ALL {
+            let mut rollout = Rollout::new(&RolloutId::new("r1"), &plan(&[(1, None)]));
+            rollout.waves[0].counts = OutcomeCounts::default();
+            rollout.waves[0].counts.add(outcome, 1);
+            let state = match outcome.is_failure() {
+                true => RolloutState::CompletedWithFailures,
+                false => RolloutState::Succeeded,
+            };
+            assert_eq!(rollout.final_state(), state, "{outcome:?}");
+        }
+    }
+
+    #[test]
+    fn a_cause_counts_all_its_tenants_and_names_a_few_of_them_once() {
+        let mut causes = BTreeMap::new();
+        let name = |n: usize| TenantId::new(format!("t{n}"));
+        for n in [0, 0].into_iter().chain(1..=CauseGroup::EXAMPLES) {
+            CauseGroup::add_to(&mut causes, &name(n), &broken(), n == 1);
+        }
+        let group = causes.values().next().unwrap();
+        assert_eq!(group.tenants, CauseGroup::EXAMPLES as u64 + 2);
+        assert_eq!(group.moved, 1);
+        let named: Vec<_> = (0..CauseGroup::EXAMPLES).map(name).collect();
+        assert_eq!(group.examples, named);
+    }
+}

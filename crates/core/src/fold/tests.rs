@@ -119,6 +119,24 @@ fn a_takeover_replaces_the_claim_and_is_no_start_after_the_halt() {
 }
 
 #[test]
+fn a_claim_is_reissued_in_its_wave_under_a_greater_number() {
+    let mut rollout = submitted(&[(2, None), (1, None)]);
+    open(&mut rollout, 0);
+    rollout.record(Micros(3), started("a", 0, 2)).unwrap();
+    let reissued = |wave, epoch| EventKind::Reissued {
+        tenant: TenantId::new("a"),
+        wave,
+        epoch: Epoch(epoch),
+    };
+    for wrong in [(1, 3), (0, 2), (0, 1)] {
+        let said = rollout.record(Micros(4), reissued(wrong.0, wrong.1));
+        assert!(said.is_err(), "{wrong:?}");
+    }
+    rollout.record(Micros(4), reissued(0, 3)).unwrap();
+    assert_eq!(rollout.in_flight[&TenantId::new("a")].epoch, Epoch(3));
+}
+
+#[test]
 fn a_start_after_the_halt_is_counted() {
     let mut rollout = submitted(&[(3, Some(0))]);
     open(&mut rollout, 0);
@@ -200,6 +218,15 @@ fn a_cancelled_rollout_is_final_while_its_claims_drain() {
         partial: Vec::new(),
     };
     assert!(rollout.record(Micros(4), cancel(vec![(0, 1)])).is_err());
+    let half_way = EventKind::Cancelled {
+        actor: "eve".into(),
+        reason: "wrong night".into(),
+        targets: vec![(0, 1), (1, 1)],
+        partial: vec![(1, 1)],
+    };
+    let mut other = rollout.clone();
+    other.record(Micros(4), half_way).unwrap();
+    assert_eq!(other.waves[1].counts.get(Outcome::Partial), 1);
     rollout
         .record(Micros(4), cancel(vec![(0, 1), (1, 2)]))
         .unwrap();

@@ -103,3 +103,40 @@ fn adds_up(rollout: &Rollout) -> bool {
             .iter()
             .all(|w| w.counts.total() == w.planned && w.in_flight <= w.pending())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::RolloutId;
+    use crate::outcome::Outcome;
+    use crate::testing::{plan, started};
+
+    #[test]
+    fn counts_that_disagree_are_noticed() {
+        let mut sound = Rollout::new(&RolloutId::new("r1"), &plan(&[(2, None), (1, None)]));
+        let EventKind::Started { tenant, .. } = started("a", 0, 1) else {
+            panic!("a start")
+        };
+        assert!(adds_up(&sound));
+        let mut uncounted = sound.clone();
+        uncounted.waves[0].in_flight = 1;
+        assert!(!adds_up(&uncounted), "nobody is named as in flight");
+        let claim = crate::rollout::InFlight {
+            wave: 0,
+            host: crate::ids::HostName::new("h"),
+            epoch: crate::ids::Epoch(1),
+            since: crate::ids::Micros(1),
+        };
+        sound.in_flight.insert(tenant, claim);
+        assert!(!adds_up(&sound), "no wave counts it");
+        sound.waves[0].in_flight = 1;
+        assert!(adds_up(&sound));
+        let mut gone = sound.clone();
+        assert!(gone.waves[0].counts.remove(Outcome::Pending, 1));
+        assert!(!adds_up(&gone), "fewer than planned");
+        let mut busy = sound;
+        assert!(busy.waves[0].counts.remove(Outcome::Pending, 2));
+        busy.waves[0].counts.add(Outcome::Succeeded, 2);
+        assert!(!adds_up(&busy), "more in flight than have not ended");
+    }
+}
