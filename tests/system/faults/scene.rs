@@ -134,10 +134,15 @@ impl Scene {
 
     /// Starts the coordinators and workers that are missing, then the rollout.
     pub(crate) fn begin(&mut self) {
+        self.fill_up();
+        self.begin_alone();
+    }
+
+    /// Starts the workers that are missing.
+    pub(crate) fn fill_up(&mut self) {
         for _ in self.workers.len()..3 {
             self.add_worker(&[]);
         }
-        self.begin_alone();
     }
 
     /// Starts the rollout with the workers that there are.

@@ -85,7 +85,7 @@ fn begin_with_a_held_worker(
 }
 
 /// Begins with one worker that stays at `moment` the n-th time it gets there; gives its process id, and the file that
-/// keeps it there.
+/// keeps it there. The others come when it is there: they could be faster, and leave nothing for it.
 fn begin_with_held(
     nemesis: &mut Nemesis,
     scene: &mut Scene,
@@ -101,8 +101,9 @@ fn begin_with_held(
     );
     nemesis.note(format!("FAILPOINTS={asked}"));
     let pid = scene.add_worker(&[("FAILPOINTS", &asked)]);
-    scene.begin();
+    scene.begin_alone();
     scene.until_reached(pid, moment);
+    scene.fill_up();
     (pid, hold)
 }
 
