@@ -33,6 +33,10 @@ pub trait Driver: Send + Sync {
     /// Connects once, reading only, and says in one sentence what answers and by which setting it was reached.
     async fn greet(&self) -> Result<String, EngineError>;
 
+    /// The schemas of the URL's database that a `LIKE` pattern takes, by name; those of the server itself, and ours,
+    /// never. Reads only.
+    async fn schemas(&self, like: &str) -> Result<Vec<String>, EngineError>;
+
     /// Moves the fence of a place to another control store, on a person's word. Returns the store that held it.
     async fn take_fence(
         &self,

@@ -256,6 +256,26 @@ impl Driver for PostgresDriver {
         Ok(said)
     }
 
+    async fn schemas(&self, like: &str) -> Result<Vec<String>, EngineError> {
+        let pattern = literal(like).map_err(EngineError)?;
+        let connections = &self.shared.connections;
+        let mut connection = connections
+            .visit(&Self::look(None))
+            .await
+            .map_err(EngineError)?;
+        let rows = connection
+            .rows(format!(
+                "SELECT nspname::text FROM pg_catalog.pg_namespace WHERE nspname::text OPERATOR(pg_catalog.~~) {pattern}::text \
+                 AND nspname::text OPERATOR(pg_catalog.!~~) 'pg\\_%'::text \
+                 AND nspname::text OPERATOR(pg_catalog.<>) 'information_schema'::text \
+                 AND nspname::text OPERATOR(pg_catalog.<>) 'sanderling'::text ORDER BY nspname::text COLLATE \"C\""
+            ))
+            .await;
+        connection.close().await;
+        let rows = rows.map_err(|trouble| EngineError(connections.named(trouble.failure())))?;
+        Ok(rows.iter().filter_map(|row| text(row, 0)).collect())
+    }
+
     async fn take_fence(
         &self,
         place: &Place,

@@ -173,6 +173,17 @@ impl Driver for SqliteDriver {
         })
     }
 
+    async fn schemas(&self, _like: &str) -> Result<Vec<String>, EngineError> {
+        Err(EngineError(Failure::new(
+            ErrorClass::Precondition,
+            "schemas",
+            format!(
+                "{} is a directory of files, which have no schemas; name its files in a tenant file",
+                self.directory.display()
+            ),
+        )))
+    }
+
     async fn take_fence(
         &self,
         place: &Place,
