@@ -12,6 +12,7 @@ mod chaos;
 mod cli;
 mod cluster;
 mod databases;
+mod everyday;
 mod faults;
 mod fleet;
 mod halt;

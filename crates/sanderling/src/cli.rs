@@ -60,6 +60,19 @@ pub(crate) enum Command {
     Repair(Repair),
     /// Check settings, servers, rights and claims; take over fences
     Doctor(Doctor),
+    /// Write a commented configuration, a tenant file and a first migration
+    Init(Init),
+    /// Write an empty migration with the next version
+    New {
+        /// What it does, in a few words: `add_invoices`
+        name: String,
+    },
+    /// Ask control store, claims and hosts whether they answer
+    Ping {
+        /// Ask again until all answer, for at most so long: 30s, 5m
+        #[arg(long, value_name = "DURATION")]
+        wait: Option<String>,
+    },
     /// Run a coordinator until stopped; any number may run, one leads
     Coordinator(Process),
     /// Run a worker until stopped; any number may run
@@ -68,6 +81,12 @@ pub(crate) enum Command {
     Completions {
         /// The shell
         shell: clap_complete::Shell,
+    },
+    /// Write the manual pages: sanderling.1, and one for each command
+    Man {
+        /// The directory to write into; it is made where it is missing
+        #[arg(value_name = "DIR")]
+        directory: PathBuf,
     },
 }
 
@@ -110,12 +129,35 @@ pub(crate) struct Up {
     pub(crate) embedded: bool,
 }
 
+/// `sanderling init`
+#[derive(Debug, Args)]
+pub(crate) struct Init {
+    /// Take over what this directory has: .env, DATABASE_URL, DBMATE_* and a directory of migrations
+    #[arg(long, value_name = "DIR")]
+    pub(crate) from: Option<PathBuf>,
+}
+
 /// `sanderling status`
 #[derive(Debug, Args)]
 pub(crate) struct Status {
     /// Only tenants that match all of these comma-separated terms
     #[arg(long, value_name = "SELECTOR")]
     pub(crate) tenants: Option<String>,
+    /// Look at the schemas of this PostgreSQL database instead; needs no configuration, no store, and only SELECT
+    #[arg(
+        long,
+        value_name = "URL",
+        requires = "schemas",
+        requires = "migrations",
+        conflicts_with = "tenants"
+    )]
+    pub(crate) discover: Option<String>,
+    /// Which schemas are tenants: a pattern of LIKE, where _ stands for any one character
+    #[arg(long, value_name = "PATTERN", requires = "discover")]
+    pub(crate) schemas: Option<String>,
+    /// The directory of migrations
+    #[arg(long, value_name = "DIR", requires = "discover")]
+    pub(crate) migrations: Option<PathBuf>,
 }
 
 /// `sanderling verify`

@@ -64,7 +64,8 @@ impl Wiring {
         })
     }
 
-    fn migrations_dir(&self) -> std::path::PathBuf {
+    /// The directory of migrations.
+    pub(crate) fn migrations_dir(&self) -> std::path::PathBuf {
         self.settings.base_dir.join(&self.settings.migrations_dir)
     }
 

@@ -3,9 +3,8 @@
 use std::time::Duration;
 
 use anyhow::bail;
-use sanderling_coordinator::Fleet;
 use sanderling_core::{HostName, Standing};
-use sanderling_engine::EngineError;
+use sanderling_engine::{EngineError, Hosts};
 use serde::Serialize;
 
 use super::up::actor;
@@ -19,20 +18,26 @@ const PATIENCE: Duration = Duration::from_secs(3);
 
 /// One thing that was looked at.
 #[derive(Debug, Serialize)]
-struct Check {
-    check: String,
-    ok: bool,
+pub(super) struct Check {
+    pub(super) check: String,
+    pub(super) ok: bool,
     detail: String,
 }
 
 impl Check {
-    fn new(check: impl Into<String>, result: Result<String, String>) -> Self {
+    pub(super) fn new(check: impl Into<String>, result: Result<String, String>) -> Self {
         let ok = result.is_ok();
         Self {
             check: check.into(),
             ok,
             detail: result.unwrap_or_else(|problem| problem),
         }
+    }
+
+    /// For a person.
+    pub(super) fn line(&self) -> String {
+        let word = if self.ok { "ok" } else { "FAIL" };
+        format!("{word:<5} {}: {}", self.check, self.detail)
     }
 }
 
@@ -45,12 +50,7 @@ pub(crate) async fn run(wiring: &Wiring, args: &Doctor) -> anyhow::Result<Exit> 
     checks.extend(hosts(wiring).await);
     wiring.printer.json(&checks)?;
     for check in &checks {
-        wiring.printer.result(&format!(
-            "{:<5} {}: {}",
-            if check.ok { "ok" } else { "FAIL" },
-            check.check,
-            check.detail
-        ));
+        wiring.printer.result(&check.line());
     }
     Ok(if checks.iter().all(|check| check.ok) {
         Exit::Done
@@ -59,7 +59,7 @@ pub(crate) async fn run(wiring: &Wiring, args: &Doctor) -> anyhow::Result<Exit> 
     })
 }
 
-async fn control(wiring: &Wiring) -> Check {
+pub(super) async fn control(wiring: &Wiring) -> Check {
     let looked = async {
         let Some(store) = wiring.store_if_any().await? else {
             return Ok("not there yet; `sanderling up` makes it".to_owned());
@@ -79,7 +79,7 @@ async fn control(wiring: &Wiring) -> Check {
     )
 }
 
-async fn claims(wiring: &Wiring) -> Check {
+pub(super) async fn claims(wiring: &Wiring) -> Check {
     let looked = async {
         let url = wiring.settings.claims.url.resolve()?;
         let pong = sanderling_claims::ping(url.expose(), PATIENCE).await?;
@@ -114,7 +114,7 @@ async fn hosts(wiring: &Wiring) -> Vec<Check> {
             .zip(&standings)
             .filter(|(tenant, _)| tenant.place.host == host.name)
             .map(|(_, s)| s);
-        let greeted = greet(&fleet, &host.name).await;
+        let greeted = greet(&fleet.hosts, &host.name).await;
         checks.push(host_check(
             &host.name,
             greeted,
@@ -126,8 +126,8 @@ async fn hosts(wiring: &Wiring) -> Vec<Check> {
 }
 
 /// What answers there. A host whose URL names a database that is not there may still have all of its tenants.
-async fn greet(fleet: &Fleet, host: &HostName) -> Result<String, String> {
-    let greeted = match fleet.hosts.driver(host) {
+pub(super) async fn greet(hosts: &Hosts, host: &HostName) -> Result<String, String> {
+    let greeted = match hosts.driver(host) {
         Ok(driver) => driver.greet().await,
         Err(error) => Err(error),
     };

@@ -1,7 +1,12 @@
 //! The commands: one file each, `<noun>/<verb>.rs`.
 
 mod completions;
+mod discover;
 mod doctor;
+mod init;
+mod man;
+mod new;
+mod ping;
 mod plan;
 mod process;
 mod repair;
@@ -20,8 +25,11 @@ use crate::wiring::Wiring;
 
 /// Runs what was typed.
 pub(crate) fn run(cli: Cli, printer: Printer) -> anyhow::Result<Exit> {
-    if let Command::Completions { shell } = cli.command {
-        return Ok(completions::run(shell));
+    match &cli.command {
+        Command::Completions { shell } => return Ok(completions::run(*shell)),
+        Command::Man { directory } => return man::run(printer, directory),
+        Command::Init(args) => return init::run(printer, &cli.global.config, args),
+        _ => {}
     }
     let (format, level) = match &cli.command {
         Command::Coordinator(process) | Command::Worker(process) if process.log_json => {
@@ -34,6 +42,11 @@ pub(crate) fn run(cli: Cli, printer: Printer) -> anyhow::Result<Exit> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
+    if let Command::Status(args) = &cli.command
+        && let Some(request) = discover::Request::of(args)
+    {
+        return runtime.block_on(discover::run(printer, &request));
+    }
     let wiring = Wiring::load(&cli.global, printer)?;
     runtime.block_on(async {
         match cli.command {
@@ -46,7 +59,11 @@ pub(crate) fn run(cli: Cli, printer: Printer) -> anyhow::Result<Exit> {
             Command::Doctor(args) => doctor::run(&wiring, &args).await,
             Command::Coordinator(_) => process::coordinator(&wiring).await,
             Command::Worker(_) => process::worker(&wiring).await,
+            Command::New { name } => new::run(&wiring, &name),
+            Command::Ping { wait } => ping::run(&wiring, wait.as_deref()).await,
             Command::Completions { shell } => Ok(completions::run(shell)),
+            Command::Man { directory } => man::run(printer, &directory),
+            Command::Init(args) => init::run(printer, &cli.global.config, &args),
         }
     })
 }

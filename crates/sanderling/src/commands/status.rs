@@ -5,6 +5,7 @@ use sanderling_coordinator::StatusReport;
 use super::selection;
 use crate::cli::Status;
 use crate::exit::Exit;
+use crate::printer::Printer;
 use crate::render;
 use crate::wiring::Wiring;
 
@@ -24,9 +25,15 @@ pub(crate) async fn run(wiring: &Wiring, args: &Status) -> anyhow::Result<Exit> 
     let report = sanderling_coordinator::status(&fleet, &selector, store.as_deref())
         .await
         .map_err(selection::sort)?;
-    wiring.printer.json(&report.summary)?;
-    wiring.printer.result(&text(&report));
+    show(wiring.printer, &report)?;
     Ok(Exit::Done)
+}
+
+/// Prints what was found.
+pub(super) fn show(printer: Printer, report: &StatusReport) -> anyhow::Result<()> {
+    printer.json(&report.summary)?;
+    printer.result(&text(report));
+    Ok(())
 }
 
 fn text(report: &StatusReport) -> String {

@@ -19,4 +19,5 @@ mod waves;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use duration::parse as duration;
 pub(crate) use model::Settings;
