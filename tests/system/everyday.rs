@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use sanderling_testkit::{Ended, Postgres, Process, until};
+use sanderling_testkit::{Ended, Postgres, Process, Redis, until};
 
 use crate::fleet::{DEADLINE, Fleet, last_json};
 
@@ -264,4 +264,60 @@ fn every_command_has_a_manual_page() {
     ] {
         assert!(pages.iter().any(|name| name == page), "{page}: {pages:?}");
     }
+}
+
+/// What is not there yet and would be missed in the middle of a rollout is said before it.
+#[test]
+fn doctor_says_what_a_rollout_would_lack() {
+    let postgres = Postgres::private();
+    let redis = Redis::private_with(&[("maxmemory", "16mb"), ("maxmemory-policy", "allkeys-lru")]);
+    let fleet = Fleet::cluster(&postgres, &redis)
+        .schemas(1)
+        .pg_connections(250)
+        .written();
+    fleet.probe_migrations(1);
+    let url = fleet.tenants_url();
+    let text = std::fs::read_to_string(fleet.path("sanderling.toml")).unwrap();
+    let (hosts, tenants) = text.split_once("[hosts.pg]").unwrap();
+    let limited = format!(
+        "{hosts}[hosts.pg]{}",
+        tenants.replacen("postgres@", "limited@", 1)
+    );
+    fleet.write("sanderling.toml", limited);
+    postgres.sql(url, "CREATE ROLE limited LOGIN CONNECTION LIMIT 100");
+    let said = fleet.expect(1, &["doctor"]).stdout;
+    assert!(
+        said.contains("FAIL  host pg: ") && said.contains("GRANT CREATE ON DATABASE"),
+        "{said}"
+    );
+    assert!(
+        said.contains("warn  claims: it drops keys by allkeys-lru"),
+        "{said}"
+    );
+    assert!(
+        said.contains("role limited may have 100 connections, and `connections` asks for 250"),
+        "{said}"
+    );
+
+    let database = url.rsplit('/').next().unwrap();
+    postgres.sql(
+        url,
+        &format!(
+            "GRANT CREATE ON DATABASE {database} TO limited; ALTER ROLE limited CONNECTION LIMIT -1"
+        ),
+    );
+    let checks = fleet.json(0, &["doctor"]);
+    let host = checks
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|check| check["check"] == "host pg");
+    assert_eq!(host.unwrap()["warnings"], serde_json::json!([]), "{checks}");
+    postgres.sql(url, "ALTER SYSTEM SET superuser_reserved_connections = 200");
+    postgres.restart();
+    let said = fleet.expect(0, &["doctor"]).stdout;
+    assert!(
+        said.contains("connections are free now, and `connections` asks for 250"),
+        "{said}"
+    );
 }

@@ -14,6 +14,8 @@ pub struct Pong {
     pub server: String,
     /// How long the answer took.
     pub round_trip: Duration,
+    /// The policy by which the server drops keys when its memory is full; `None` where it drops none, or does not tell.
+    pub evicts_by: Option<String>,
 }
 
 /// Makes the backend that `url` names, for locks that live `ttl` between renewals.
@@ -40,6 +42,7 @@ pub async fn ping(url: &str, patience: Duration) -> Result<Pong, ClaimsError> {
         return Ok(Pong {
             server: "memory".to_owned(),
             round_trip: Duration::ZERO,
+            evicts_by: None,
         });
     }
     server(url)?.ping(patience).await

@@ -16,7 +16,7 @@ mod sqlite;
 pub use host_fault::HostFault;
 pub use hosts::{HostConfig, Hosts};
 pub use port::{
-    Catalog, Claim, Decision, Driver, EngineError, Evidence, FenceRefusal, Limits, Session, Step,
-    StepOutcome,
+    Catalog, Claim, Decision, Driver, EngineError, Evidence, FenceRefusal, Lack, Limits, Session,
+    Step, StepOutcome,
 };
 pub use role::RoleTemplate;

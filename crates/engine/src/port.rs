@@ -33,6 +33,9 @@ pub trait Driver: Send + Sync {
     /// Connects once, reading only, and says in one sentence what answers and by which setting it was reached.
     async fn greet(&self) -> Result<String, EngineError>;
 
+    /// What a rollout would lack here: with so many connections, and places to be created or not. Reads only.
+    async fn lacks(&self, connections: u32, create: bool) -> Result<Vec<Lack>, EngineError>;
+
     /// The schemas of the URL's database that a `LIKE` pattern takes, by name; those of the server itself, and ours,
     /// never. Reads only.
     async fn schemas(&self, like: &str) -> Result<Vec<String>, EngineError>;
@@ -54,6 +57,15 @@ pub trait Driver: Send + Sync {
         version: &Version,
         took_effect: bool,
     ) -> Result<Decision, EngineError>;
+}
+
+/// Something that a rollout would lack on a host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lack {
+    /// Whether no tenant could be migrated without it.
+    pub blocks: bool,
+    /// What it is and what to do, in a sentence.
+    pub what: String,
 }
 
 /// What a person decided about.

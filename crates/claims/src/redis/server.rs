@@ -78,15 +78,22 @@ impl Server {
                 .arg("server")
                 .query_async(&mut connection)
                 .await?;
-            Ok((info, start.elapsed()))
+            let took = start.elapsed();
+            // Who may not ask this is not told.
+            let memory: RedisResult<String> = redis::cmd("INFO")
+                .arg("memory")
+                .query_async(&mut connection)
+                .await;
+            Ok((info, took, memory.unwrap_or_default()))
         };
-        let (info, round_trip) = self
+        let (info, round_trip, memory) = self
             .within(patience, asked)
             .await?
             .map_err(|error| self.error(error))?;
         Ok(Pong {
             server: named(&info),
             round_trip,
+            evicts_by: evicts_by(&memory),
         })
     }
 
@@ -123,14 +130,23 @@ impl Server {
     }
 }
 
+/// A field of an `INFO` text.
+fn field<'a>(info: &'a str, name: &str) -> Option<&'a str> {
+    info.lines()
+        .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))
+        .map(str::trim)
+}
+
+/// By which policy keys are dropped, from the `INFO memory` text. Without a limit none ever are.
+fn evicts_by(info: &str) -> Option<String> {
+    let policy = field(info, "maxmemory_policy")?;
+    let limited = field(info, "maxmemory").is_some_and(|bytes| bytes != "0");
+    (limited && policy != "noeviction").then(|| policy.to_owned())
+}
+
 /// The server's name and version from its `INFO server` text.
 fn named(info: &str) -> String {
-    let field = |name: &str| {
-        info.lines()
-            .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))
-            .map(str::trim)
-    };
-    match (field("valkey_version"), field("redis_version")) {
+    match (field(info, "valkey_version"), field(info, "redis_version")) {
         (Some(version), _) => format!("valkey {version}"),
         (None, Some(version)) => format!("redis {version}"),
         (None, None) => "a server that does not tell its version".to_owned(),
@@ -150,6 +166,19 @@ mod tests {
             said,
             "claims at redis://redis.internal:6380: *** is not the password"
         );
+    }
+
+    #[test]
+    fn only_a_server_with_a_limit_and_a_policy_drops_keys() {
+        for (limit, policy, evicts) in [
+            ("0", "allkeys-lru", false),
+            ("1048576", "noeviction", false),
+            ("1048576", "volatile-ttl", true),
+        ] {
+            let info = format!("maxmemory:{limit}\r\nmaxmemory_policy:{policy}\r\n");
+            assert_eq!(evicts_by(&info), evicts.then(|| policy.to_owned()));
+        }
+        assert_eq!(evicts_by(""), None);
     }
 
     #[test]

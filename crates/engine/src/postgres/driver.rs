@@ -15,9 +15,9 @@ use super::names::{Schema, literal};
 use super::role::Role;
 use super::session::PostgresSession;
 use super::stepwise::decide;
-use super::{catalog, fence, inspect, places, survey};
+use super::{catalog, fence, inspect, places, room, survey};
 use crate::grouping::by_group;
-use crate::port::{Catalog, Claim, Decision, Driver, EngineError, Limits, Session};
+use crate::port::{Catalog, Claim, Decision, Driver, EngineError, Lack, Limits, Session};
 use crate::role::RoleTemplate;
 
 /// The limits under which a person moves a fence.
@@ -254,6 +254,14 @@ impl Driver for PostgresDriver {
         );
         connection.close().await;
         Ok(said)
+    }
+
+    async fn lacks(&self, connections: u32, create: bool) -> Result<Vec<Lack>, EngineError> {
+        let opener = &self.shared.connections;
+        let mut connection = opener.visit(&Self::look(None)).await.map_err(EngineError)?;
+        let lacks = room::lacks(&mut connection, connections, create).await;
+        connection.close().await;
+        lacks.map_err(|trouble| EngineError(opener.named(trouble.failure())))
     }
 
     async fn schemas(&self, like: &str) -> Result<Vec<String>, EngineError> {

@@ -15,6 +15,7 @@ mod normal;
 mod ownership;
 mod places;
 mod role;
+mod room;
 mod session;
 mod startup;
 mod stepwise;

@@ -15,7 +15,7 @@ use super::session::SqliteSession;
 use super::tables::read_fence;
 use super::watch::busy_timeout;
 use super::{catalog, files, inspect, reader};
-use crate::port::{Catalog, Claim, Decision, Driver, EngineError, Limits, Session};
+use crate::port::{Catalog, Claim, Decision, Driver, EngineError, Lack, Limits, Session};
 use crate::progress::nothing_open;
 
 /// Files that are read side by side; each is a thread of its own while it is open.
@@ -171,6 +171,10 @@ impl Driver for SqliteDriver {
         } else {
             format!("directory {directory}, which is not there yet")
         })
+    }
+
+    async fn lacks(&self, _connections: u32, _create: bool) -> Result<Vec<Lack>, EngineError> {
+        Ok(Vec::new())
     }
 
     async fn schemas(&self, _like: &str) -> Result<Vec<String>, EngineError> {

@@ -3,18 +3,23 @@
 use std::time::Duration;
 
 use anyhow::bail;
-use sanderling_core::{HostName, Standing};
-use sanderling_engine::{EngineError, Hosts};
+use sanderling_coordinator::Fleet;
+use sanderling_core::{HostName, Micros, Standing};
+use sanderling_engine::{EngineError, Hosts, Lack};
 use serde::Serialize;
 
 use super::up::actor;
 use crate::cli::Doctor;
 use crate::exit::Exit;
 use crate::render;
+use crate::settings::HostSettings;
 use crate::wiring::Wiring;
 
 /// How long the claims server may take to answer.
 const PATIENCE: Duration = Duration::from_secs(3);
+
+/// Clocks that differ by less are the same: a question takes a moment.
+const SKEW_MICROS: u64 = 2_000_000;
 
 /// One thing that was looked at.
 #[derive(Debug, Serialize)]
@@ -22,6 +27,8 @@ pub(super) struct Check {
     pub(super) check: String,
     pub(super) ok: bool,
     detail: String,
+    /// What is not wrong, and should be looked at.
+    warnings: Vec<String>,
 }
 
 impl Check {
@@ -31,13 +38,23 @@ impl Check {
             check: check.into(),
             ok,
             detail: result.unwrap_or_else(|problem| problem),
+            warnings: Vec::new(),
         }
+    }
+
+    fn warning(mut self, of: impl IntoIterator<Item = String>) -> Self {
+        self.warnings.extend(of);
+        self
     }
 
     /// For a person.
     pub(super) fn line(&self) -> String {
         let word = if self.ok { "ok" } else { "FAIL" };
-        format!("{word:<5} {}: {}", self.check, self.detail)
+        let mut line = format!("{word:<5} {}: {}", self.check, self.detail);
+        for warning in &self.warnings {
+            line.push_str(&format!("\nwarn  {}: {warning}", self.check));
+        }
+        line
     }
 }
 
@@ -62,34 +79,60 @@ pub(crate) async fn run(wiring: &Wiring, args: &Doctor) -> anyhow::Result<Exit> 
 pub(super) async fn control(wiring: &Wiring) -> Check {
     let looked = async {
         let Some(store) = wiring.store_if_any().await? else {
-            return Ok("not there yet; `sanderling up` makes it".to_owned());
+            return Ok(("not there yet; `sanderling up` makes it".to_owned(), None));
         };
+        let skew = skew(store.now().await?);
         let (active, workers) = (
             store.rollouts(true, 1_000).await?.len(),
             store.workers().await?.len(),
         );
-        anyhow::Ok(format!(
+        let said = format!(
             "store {}, {active} active rollouts, {workers} live workers",
             store.id()
-        ))
+        );
+        anyhow::Ok((said, skew))
     };
-    Check::new(
-        "control store",
-        looked.await.map_err(|error| format!("{error:#}")),
-    )
+    match looked.await {
+        Ok((said, skew)) => Check::new("control store", Ok(said)).warning(skew),
+        Err(error) => Check::new("control store", Err(format!("{error:#}"))),
+    }
+}
+
+/// What to say where this machine's clock and the store's differ. Leases go by the store's alone.
+fn skew(store: Micros) -> Option<String> {
+    let here = jiff::Timestamp::now().as_microsecond();
+    let by = here.saturating_sub(store.0);
+    let seconds = by.unsigned_abs() / 1_000_000;
+    let way = if by > 0 { "ahead of" } else { "behind" };
+    (by.unsigned_abs() > SKEW_MICROS).then(|| {
+        format!(
+            "this machine's clock is {seconds} s {way} the control store's: times in logs do not fit together; leases go by \
+             the store's clock and are not harmed"
+        )
+    })
 }
 
 pub(super) async fn claims(wiring: &Wiring) -> Check {
     let looked = async {
         let url = wiring.settings.claims.url.resolve()?;
         let pong = sanderling_claims::ping(url.expose(), PATIENCE).await?;
-        anyhow::Ok(format!(
+        let said = format!(
             "{} answered in {}",
             pong.server,
             render::duration(pong.round_trip)
-        ))
+        );
+        let evicts = pong.evicts_by.map(|policy| {
+            format!(
+                "it drops keys by {policy} when its memory is full, and with them locks of tenants at work: nothing is applied \
+                 twice, but work is refused and repeated; set maxmemory-policy to noeviction"
+            )
+        });
+        anyhow::Ok((said, evicts))
     };
-    Check::new("claims", looked.await.map_err(|error| format!("{error:#}")))
+    match looked.await {
+        Ok((said, evicts)) => Check::new("claims", Ok(said)).warning(evicts),
+        Err(error) => Check::new("claims", Err(format!("{error:#}"))),
+    }
 }
 
 /// The registry as a whole, then each host by its tenants' standings.
@@ -114,15 +157,36 @@ async fn hosts(wiring: &Wiring) -> Vec<Check> {
             .zip(&standings)
             .filter(|(tenant, _)| tenant.place.host == host.name)
             .map(|(_, s)| s);
-        let greeted = greet(&fleet.hosts, &host.name).await;
-        checks.push(host_check(
-            &host.name,
-            greeted,
-            of_host,
-            fleet.create_missing,
-        ));
+        let mut greeted = greet(&fleet.hosts, &host.name).await;
+        let lacks = match &greeted {
+            Ok(_) => lacks(&fleet, host).await,
+            Err(_) => Vec::new(),
+        };
+        let (blocks, lesser): (Vec<_>, Vec<_>) = lacks.into_iter().partition(|lack| lack.blocks);
+        if let Some(lack) = blocks.into_iter().next() {
+            greeted = Err(lack.what);
+        }
+        let check = host_check(&host.name, greeted, of_host, fleet.create_missing);
+        checks.push(check.warning(lesser.into_iter().map(|lack| lack.what)));
     }
     checks
+}
+
+/// What a rollout would lack there. What cannot be asked is not known to be missing.
+async fn lacks(fleet: &Fleet, host: &HostSettings) -> Vec<Lack> {
+    let asked = match fleet.hosts.driver(&host.name) {
+        Ok(driver) => driver.lacks(host.connections, fleet.create_missing).await,
+        Err(error) => Err(error),
+    };
+    asked.unwrap_or_else(|EngineError(failure)| {
+        vec![Lack {
+            blocks: false,
+            what: format!(
+                "its limits and rights could not be read: {}",
+                failure.message
+            ),
+        }]
+    })
 }
 
 /// What answers there. A host whose URL names a database that is not there may still have all of its tenants.

@@ -20,4 +20,4 @@ mod waves;
 mod tests;
 
 pub(crate) use duration::parse as duration;
-pub(crate) use model::Settings;
+pub(crate) use model::{HostSettings, Settings};
