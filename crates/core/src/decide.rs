@@ -1,5 +1,6 @@
 //! What the leader does next, and why.
 
+use crate::gate::Question;
 use crate::ids::Micros;
 use crate::rollout::{Action, Rollout, RolloutState};
 
@@ -10,15 +11,16 @@ pub struct Decision {
     pub actions: Vec<Action>,
     /// Why, or what is waited for: one sentence each.
     pub reasons: Vec<String>,
+    /// What to ask a provider before anything else; the answer comes back as [`Action::MeasuredGate`].
+    pub ask: Option<Question>,
     /// When to decide again even if no event arrives; absent where only an event can change the answer.
     pub wake_at: Option<Micros>,
 }
 
 /// Decides what the leader does next. Costs O(waves), whatever the number of tenants.
 ///
-/// `now` is the control store's time, as read with the rollout. Nothing waits for time alone yet (no bakes, no
-/// windows), so `wake_at` is absent.
-pub fn decide(rollout: &Rollout, _now: Micros) -> Decision {
+/// `now` is the control store's time, as read with the rollout.
+pub fn decide(rollout: &Rollout, now: Micros) -> Decision {
     if rollout.submitted_at.is_none() {
         return because(None, "it has not been submitted".into());
     }
@@ -46,6 +48,9 @@ pub fn decide(rollout: &Rollout, _now: Micros) -> Decision {
         );
         return because(None, reason);
     }
+    if let Some(at) = rollout.at_gate() {
+        return gate(rollout, at, now);
+    }
     match rollout.waves.iter().position(|w| w.opened_at.is_none()) {
         Some(0) => because(
             Some(Action::OpenWave(0)),
@@ -66,10 +71,37 @@ pub fn decide(rollout: &Rollout, _now: Micros) -> Decision {
     }
 }
 
+/// What the gate that it stands at needs: a measurement, a verdict, or time.
+fn gate(rollout: &Rollout, (wave, index): (usize, usize), now: Micros) -> Decision {
+    let (of, gate) = (&rollout.waves[wave], &rollout.waves[wave].gates[index]);
+    let named = format!("wave {} has ended: gate {}", of.name, gate.gate.name);
+    let Some(due) = gate.due().filter(|_| gate.verdict.is_none()) else {
+        return because(None, format!("{named} keeps the next one shut"));
+    };
+    if now < due {
+        let left = due.millis_since(now).div_ceil(1000);
+        return Decision {
+            wake_at: Some(due),
+            ..because(None, format!("{named} is looked at again in {left} s"))
+        };
+    }
+    match gate.question((wave, &of.name), index, &rollout.id) {
+        Some(question) => Decision {
+            ask: Some(question),
+            ..because(None, format!("{named} is measured"))
+        },
+        None => {
+            let judge = Action::JudgeGate { wave, gate: index };
+            because(Some(judge), format!("{named} has had its time"))
+        }
+    }
+}
+
 fn because(action: Option<Action>, reason: String) -> Decision {
     Decision {
         actions: action.into_iter().collect(),
         reasons: vec![reason],
+        ask: None,
         wake_at: None,
     }
 }
@@ -107,9 +139,10 @@ mod tests {
             wave: None,
             failures: 3,
             tolerated: 2,
-            cause: broken().cause.to_string(),
-            tenant: crate::ids::TenantId::new("t"),
+            cause: Some(broken().cause.to_string()),
+            tenant: Some(crate::ids::TenantId::new("t")),
             in_flight: 0,
+            detail: None,
         });
         let said = decide(&rollout, Micros(1)).reasons;
         assert_eq!(

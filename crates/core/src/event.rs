@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::cause::{ErrorClass, Failure};
+use crate::gate::{Measurement, Verdict};
 use crate::ids::{Epoch, HostName, Micros, TenantId, Version, WorkerId};
 use crate::outcome::Outcome;
 use crate::rollout::{Halt, RolloutState};
@@ -122,6 +123,42 @@ pub enum EventKind {
         #[serde(default)]
         partial: Vec<(usize, u64)>,
     },
+    /// A gate was measured. What it says follows in the same transaction, once it says something.
+    GateMeasured {
+        /// Index into the plan's waves: the wave that the gate comes after.
+        wave: usize,
+        /// The gate's name.
+        gate: String,
+        /// Its evaluation, from 1.
+        evaluation: u32,
+        /// What was measured, with the evidence.
+        measurement: Measurement,
+    },
+    /// A gate said something. A rollout goes on after `pass`; it halts after `fail`, which `halted` says next; after
+    /// anything else it waits for a person.
+    GateJudged {
+        /// Index into the plan's waves.
+        wave: usize,
+        /// The gate's name.
+        gate: String,
+        /// Its evaluation.
+        evaluation: u32,
+        /// What it said.
+        verdict: Verdict,
+        /// Why.
+        reason: String,
+    },
+    /// A person let the rollout go past a gate.
+    GateSkipped {
+        /// Index into the plan's waves.
+        wave: usize,
+        /// The gate's name.
+        gate: String,
+        /// Who.
+        actor: String,
+        /// Why.
+        reason: String,
+    },
     /// Every target has ended; the leader closed the rollout.
     Finished {
         /// The final state.
@@ -144,6 +181,9 @@ impl EventKind {
             Self::Resumed { .. } => "resumed",
             Self::Retried { .. } => "retried",
             Self::Cancelled { .. } => "cancelled",
+            Self::GateMeasured { .. } => "gate_measured",
+            Self::GateJudged { .. } => "gate_judged",
+            Self::GateSkipped { .. } => "gate_skipped",
             Self::Finished { .. } => "finished",
         }
     }

@@ -43,6 +43,8 @@ pub enum Rule {
     MaxConsecutive,
     /// Too many tenants failed for one and the same cause.
     SameCause,
+    /// A gate after a wave said no.
+    Gate,
 }
 
 impl Rule {
@@ -53,6 +55,7 @@ impl Rule {
             Self::MaxFailurePercent => "max_failure_percent",
             Self::MaxConsecutive => "max_consecutive",
             Self::SameCause => "same_cause",
+            Self::Gate => "gate",
         }
     }
 }
@@ -162,6 +165,7 @@ mod tests {
             (Rule::MaxFailurePercent, "max_failure_percent"),
             (Rule::MaxConsecutive, "max_consecutive"),
             (Rule::SameCause, "same_cause"),
+            (Rule::Gate, "gate"),
         ] {
             assert_eq!(rule.as_str(), name);
             assert_eq!(serde_json::to_value(rule).unwrap(), name);

@@ -6,6 +6,7 @@ pub mod cause;
 pub mod decide;
 pub mod event;
 pub mod fold;
+pub mod gate;
 pub mod halt;
 pub mod ids;
 pub mod inspection;

@@ -32,6 +32,11 @@ impl Wave {
         self.pending() == 0 && self.deferred() == 0
     }
 
+    /// The first of its gates that keeps the next wave shut.
+    pub fn shut_gate(&self) -> Option<usize> {
+        self.gates.iter().position(|gate| !gate.lets_go_on())
+    }
+
     /// How many more may start by this wave's own limits.
     ///
     /// Besides its concurrency, the number that the plan printed holds: never more in flight than that. A strict
@@ -57,6 +62,16 @@ impl Rollout {
     pub fn max_in_flight(&self) -> u32 {
         let widest = self.waves.iter().map(|w| w.max_in_flight).max();
         widest.unwrap_or(0).min(self.policy.concurrency)
+    }
+
+    /// The gate that it stands at, as wave and gate: every wave that is open has ended, and this gate keeps the next
+    /// one shut.
+    pub fn at_gate(&self) -> Option<(usize, usize)> {
+        let next = self.waves.iter().position(|w| w.opened_at.is_none())?;
+        let last = next.checked_sub(1)?;
+        let ended = self.waves[..next].iter().all(Wave::has_ended);
+        let gate = self.waves[last].shut_gate()?;
+        ended.then_some((last, gate))
     }
 
     /// How many more targets of this wave may start now: 0 unless the rollout runs and the wave is open.

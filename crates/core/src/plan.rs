@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 
 use crate::bundle::hex;
 use crate::cause::Failure;
+use crate::gate::Gate;
 use crate::halt::Limits;
 use crate::ids::{BundleHash, TenantId, Version};
 use crate::outcome::Outcome;
@@ -63,6 +64,10 @@ pub struct PlannedWave {
     pub limits: Limits,
     /// The most targets of this wave that can be in flight at once: the number that `plan` prints.
     pub max_in_flight: u32,
+    /// What must be seen after it before the next one opens, in order. Left out of the JSON where there are none, so
+    /// that a plan without gates keeps its hash.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub gates: Vec<Gate>,
 }
 
 /// A list of versions to apply.

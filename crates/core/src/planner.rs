@@ -100,6 +100,10 @@ pub fn plan(input: &PlanInput<'_>) -> Result<Plan, PlanError> {
         );
         waves.push(resolve::wave(input, index, members));
     }
+    if let Some(last) = waves.last_mut() {
+        // Waves after it came out empty: nothing is left for its gates to keep shut.
+        last.gates.clear();
+    }
     let plan = Plan {
         fleet: input.fleet.to_owned(),
         bundle: input.bundle.clone(),

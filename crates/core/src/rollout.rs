@@ -6,6 +6,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::cause::Failure;
+use crate::gate::{GateState, Measurement};
 use crate::halt::{Limits, Rule, Tally};
 use crate::ids::{BundleHash, Epoch, HostName, Micros, RolloutId, TenantId, Version};
 use crate::outcome::{Outcome, OutcomeCounts};
@@ -202,6 +203,9 @@ pub struct Wave {
     pub max_in_flight: u32,
     /// When the leader opened it.
     pub opened_at: Option<Micros>,
+    /// When its last target ended; absent while some are left, and in what older versions stored.
+    #[serde(default)]
+    pub ended_at: Option<Micros>,
     /// When its deferred targets were put back for their last try; absent in what older versions stored.
     #[serde(default)]
     pub swept_at: Option<Micros>,
@@ -211,6 +215,9 @@ pub struct Wave {
     pub in_flight: u64,
     /// Its failures.
     pub tally: Tally,
+    /// What must be seen before the next wave opens, and what was.
+    #[serde(default)]
+    pub gates: Vec<GateState>,
 }
 
 impl Wave {
@@ -225,10 +232,12 @@ impl Wave {
             limits: planned.limits,
             max_in_flight: planned.max_in_flight,
             opened_at: None,
+            ended_at: None,
             swept_at: None,
             counts,
             in_flight: 0,
             tally: Tally::default(),
+            gates: planned.gates.iter().map(GateState::new).collect(),
         }
     }
 }
@@ -293,16 +302,21 @@ pub struct Halt {
     pub rule: Rule,
     /// The wave whose limit it was; absent when it was the whole rollout's.
     pub wave: Option<String>,
-    /// The text form of the cause of the failure that crossed it.
-    pub cause: String,
+    /// The text form of the cause of the failure that crossed it; absent where no failure did.
+    #[serde(default)]
+    pub cause: Option<String>,
     /// Failed tenants counted.
     pub failures: u64,
     /// Failed tenants tolerated.
     pub tolerated: u64,
     /// Other targets in flight when it halted.
     pub in_flight: u64,
-    /// The tenant whose failure crossed it.
-    pub tenant: TenantId,
+    /// The tenant whose failure crossed it; absent where no failure did.
+    #[serde(default)]
+    pub tenant: Option<TenantId>,
+    /// What no number says: which gate failed, on what evidence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
 }
 
 /// What the leader does next.
@@ -315,6 +329,24 @@ pub enum Action {
     Sweep(usize),
     /// Close the rollout in this final state.
     Finish(RolloutState),
+    /// Give this gate of this wave the verdict that it has earned by time.
+    JudgeGate {
+        /// Index of the wave.
+        wave: usize,
+        /// Index of the gate in it.
+        gate: usize,
+    },
+    /// Write down what a gate measured. Never decided by itself: it is the answer to a `Question`.
+    MeasuredGate {
+        /// Index of the wave.
+        wave: usize,
+        /// Index of the gate in it.
+        gate: usize,
+        /// The evaluation that it was measured for.
+        evaluation: u32,
+        /// What was measured.
+        measurement: Measurement,
+    },
 }
 
 #[cfg(test)]

@@ -11,8 +11,8 @@ mod verify;
 #[cfg(test)]
 mod tests;
 
-pub use plan::{PathSummary, PlanSummary, WaveSummary};
+pub use plan::{PathSummary, PlanSummary, PlannedGateSummary, WaveSummary};
 pub use repair::{EpochRepair, ForeignFence, RaisedEpoch, UnreadFence};
-pub use rollout::{CauseSummary, HaltSummary, OutcomeSummary, RolloutSummary};
+pub use rollout::{CauseSummary, GateSummary, HaltSummary, OutcomeSummary, RolloutSummary};
 pub use status::{AwayHost, StatusSummary, VersionSummary};
 pub use verify::VerifySummary;

@@ -39,6 +39,7 @@ pub(crate) fn plan(waves: &[(u32, Option<u32>)]) -> Plan {
             ..Limits::default()
         },
         max_in_flight: tenants.min(8),
+        gates: Vec::new(),
     };
     let target = |wave: usize, position: u32| PlannedTarget {
         tenant: TenantId::new(format!("t{wave}-{position}")),

@@ -14,6 +14,7 @@ pub use parse::parse;
 pub use share::{share_down, share_up};
 pub use validate::validate;
 
+use crate::gate::Gate;
 use crate::selector::Selector;
 
 /// One wave as configured (`[[rollout.waves]]` or a part of `--waves`).
@@ -30,6 +31,8 @@ pub struct WaveSpec {
     pub strict: Option<bool>,
     /// Its own limits.
     pub halt: HaltSpec,
+    /// What must be seen after it before the next wave opens, in order.
+    pub gates: Vec<Gate>,
 }
 
 /// Whom a wave takes. The first wave that wants a tenant has it.
@@ -54,6 +57,7 @@ impl WaveSpec {
             concurrency: None,
             strict: None,
             halt: HaltSpec::default(),
+            gates: Vec::new(),
         }
     }
 

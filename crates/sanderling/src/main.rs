@@ -7,6 +7,7 @@ mod follow;
 mod printer;
 mod progress;
 mod render;
+mod render_gate;
 mod settings;
 mod signals;
 mod wiring;

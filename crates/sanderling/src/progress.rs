@@ -113,6 +113,28 @@ impl Progress {
             EventKind::Cancelled { actor, reason, .. } => {
                 Some(format!("cancelled by {actor}: {reason}"))
             }
+            EventKind::GateMeasured {
+                gate, measurement, ..
+            } => Some(format!(
+                "gate {gate}: {}: {}",
+                measurement.result, measurement.why
+            )),
+            EventKind::GateJudged {
+                wave,
+                gate,
+                verdict,
+                reason,
+                ..
+            } => Some(format!(
+                "gate {gate} after wave {} says {verdict}: {reason}",
+                rollout.waves.get(*wave)?.name
+            )),
+            EventKind::GateSkipped {
+                gate,
+                actor,
+                reason,
+                ..
+            } => Some(format!("gate {gate} skipped by {actor}: {reason}")),
             EventKind::Submitted { .. }
             | EventKind::Started { .. }
             | EventKind::Reissued { .. }
@@ -153,6 +175,11 @@ impl Progress {
         );
         for host in &self.away {
             message.push_str(&format!(", host {host} away"));
+        }
+        if let Some((wave, gate)) = record.rollout.at_gate() {
+            let wave = &record.rollout.waves[wave];
+            let gate = &wave.gates[gate].gate.name;
+            message.push_str(&format!(", at gate {gate} after wave {}", wave.name));
         }
         if let Some(left) = self.time_left(done - first.min(done), pending) {
             message.push_str(&format!(", about {} left", render::duration(left)));

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::render_gate;
 use sanderling_core::rollout::{CauseGroup, Halt};
 use sanderling_core::summary::AwayHost;
 use sanderling_core::{Failure, Micros, Outcome, Rollout, RolloutState};
@@ -59,13 +60,18 @@ pub(crate) fn halt_line(halt: &Halt) -> String {
         .wave
         .as_ref()
         .map_or_else(|| "the rollout".to_owned(), |wave| format!("wave {wave}"));
+    let last = match (&halt.tenant, &halt.cause) {
+        (Some(tenant), Some(cause)) => format!("; the last one was {tenant} ({cause})"),
+        _ => String::new(),
+    };
+    if let Some(detail) = &halt.detail {
+        return format!("halted by {} after {scope}: {detail}", halt.rule.as_str());
+    }
     format!(
-        "halted by {}: {} failed in {scope}, {} tolerated; the last one was {} ({})",
+        "halted by {}: {} failed in {scope}, {} tolerated{last}",
         halt.rule.as_str(),
         halt.failures,
-        halt.tolerated,
-        halt.tenant,
-        halt.cause
+        halt.tolerated
     )
 }
 
@@ -139,6 +145,9 @@ pub(crate) fn ending(rollout: &Rollout) -> String {
         out.push_str(&causes(rollout));
     }
     match rollout.state {
+        RolloutState::Waiting | RolloutState::Halted if render_gate::at(rollout).is_some() => {
+            out.push_str(&at_gate(rollout));
+        }
         RolloutState::Halted => out.push_str(&format!(
             "what now:\n  \
              mend the tenants, try them again   sanderling rollout retry {id} --failed\n  \
@@ -150,6 +159,35 @@ pub(crate) fn ending(rollout: &Rollout) -> String {
         }
         _ => {}
     }
+    out
+}
+
+/// What a gate said that keeps it, and what to type.
+fn at_gate(rollout: &Rollout) -> String {
+    let id = &rollout.id;
+    let Some((wave, gate)) = render_gate::at(rollout) else {
+        return String::new();
+    };
+    let name = &gate.gate.name;
+    let mut out = String::new();
+    if rollout.state == RolloutState::Waiting {
+        out.push_str(&format!(
+            "gate {name} after wave {wave} is {}{}\n",
+            gate.state(),
+            gate.why().map(|why| format!(": {why}")).unwrap_or_default()
+        ));
+    }
+    let (acknowledge, then) = match rollout.state {
+        RolloutState::Halted => (" --acknowledge", ", then resume it as above"),
+        _ => ("", ""),
+    };
+    out.push_str(&format!(
+        "what now:\n  \
+         see the evidence                   sanderling rollout show {id}\n  \
+         measure it anew                    sanderling rollout resume {id}{acknowledge}\n  \
+         go on without this gate            sanderling rollout skip {id} --gate {name} --reason \"…\"{then}\n  \
+         leave the others as they are       sanderling rollout cancel {id} --reason \"…\"\n"
+    ));
     out
 }
 

@@ -118,6 +118,9 @@ impl Claims {
             }
             EventKind::Submitted { .. }
             | EventKind::WaveOpened { .. }
+            | EventKind::GateMeasured { .. }
+            | EventKind::GateJudged { .. }
+            | EventKind::GateSkipped { .. }
             | EventKind::Finished { .. } => Vec::new(),
         }
     }

@@ -38,6 +38,15 @@ pub(super) fn wave_opened(rollout: &mut Rollout, at: Micros, wave: usize) -> Che
             before.name
         ));
     }
+    if let Some(gate) = wave
+        .checked_sub(1)
+        .and_then(|before| rollout.waves[before].shut_gate())
+    {
+        return Err(format!(
+            "gate {} has not passed",
+            rollout.waves[wave - 1].gates[gate].gate.name
+        ));
+    }
     rollout.waves[wave].opened_at = Some(at);
     Ok(())
 }

@@ -1,26 +1,31 @@
-//! Recording: number an event, fold it, and halt in the same breath where a limit is crossed.
+//! Recording: number an event, fold it, and in the same breath say what it calls for.
 
 use super::{FoldError, fold};
 use crate::cause::Failure;
 use crate::event::{Event, EventKind};
-use crate::halt::judge;
+use crate::gate::{GateKind, Verdict};
+use crate::halt::{Rule, judge};
 use crate::ids::{Micros, TenantId};
 use crate::rollout::{Halt, Rollout, RolloutState};
 
 impl Rollout {
     /// Makes the event that follows the last one, folds it, and returns what is to be persisted in one transaction:
-    /// the event and, when it is the failure that crosses a limit of a running rollout, `Halted` after it.
+    /// the event and what it calls for. A failure that crosses a limit of a running rollout is followed by `Halted`; a
+    /// measurement by what its gate says, once it says something; and a gate that fails by `Halted`.
     ///
     /// # Errors
     /// As [`fold`]; the rollout is unchanged then and nothing may be persisted.
     pub fn record(&mut self, at: Micros, kind: EventKind) -> Result<Vec<Event>, FoldError> {
-        let event = self.next(at, kind);
-        fold(self, &event)?;
-        let mut events = vec![event];
-        if let Some(halt) = self.crossed(&events[0].kind) {
-            let halted = self.next(at, EventKind::Halted { halt });
-            fold(self, &halted)?;
-            events.push(halted);
+        let mut events = Vec::with_capacity(1);
+        let mut next = Some(kind);
+        while let Some(kind) = next {
+            let event = self.next(at, kind);
+            fold(self, &event)?;
+            next = self.crossed(&event.kind).map_or_else(
+                || self.said(at, &event.kind),
+                |halt| Some(EventKind::Halted { halt }),
+            );
+            events.push(event);
         }
         Ok(events)
     }
@@ -33,8 +38,43 @@ impl Rollout {
         }
     }
 
+    /// The verdict that a gate has earned by the measurement just folded.
+    fn said(&self, at: Micros, kind: &EventKind) -> Option<EventKind> {
+        let EventKind::GateMeasured { wave, .. } = kind else {
+            return None;
+        };
+        self.verdict(at).filter(|said| match said {
+            EventKind::GateJudged { wave: of, .. } => of == wave,
+            _ => false,
+        })
+    }
+
+    /// What the gate that it stands at has earned to say at this moment; `None` while it is open.
+    pub fn verdict(&self, at: Micros) -> Option<EventKind> {
+        let (wave, index) = self.at_gate()?;
+        let gate = &self.waves[wave].gates[index];
+        let (verdict, reason) = crate::gate::judge(gate, at)?;
+        Some(EventKind::GateJudged {
+            wave,
+            gate: gate.gate.name.clone(),
+            evaluation: gate.evaluation,
+            verdict,
+            reason,
+        })
+    }
+
     /// The halt that this event, just folded, calls for: its wave's limits are judged first, then the rollout's.
     fn crossed(&self, kind: &EventKind) -> Option<Halt> {
+        if let EventKind::GateJudged {
+            wave,
+            gate,
+            verdict: Verdict::Fail,
+            reason,
+            ..
+        } = kind
+        {
+            return self.halt_at(*wave, gate, reason);
+        }
         let EventKind::Ended {
             tenant,
             wave,
@@ -56,6 +96,26 @@ impl Rollout {
         Some(self.halt_for(trip, None, tenant, failure))
     }
 
+    /// The halt of a gate that failed. It counts measurements, not tenants.
+    fn halt_at(&self, wave: usize, gate: &str, reason: &str) -> Option<Halt> {
+        let wave = self.waves.get(wave)?;
+        let state = wave.gates.iter().find(|g| g.gate.name == gate)?;
+        let tolerated = match &state.gate.kind {
+            GateKind::Promql(promql) => promql.failure_limit,
+            GateKind::Bake(_) => 0,
+        };
+        Some(Halt {
+            rule: Rule::Gate,
+            wave: Some(wave.name.clone()),
+            cause: None,
+            failures: u64::from(state.tally.failed),
+            tolerated: u64::from(tolerated),
+            in_flight: self.in_flight.len() as u64,
+            tenant: None,
+            detail: Some(format!("gate {gate}: {reason}")),
+        })
+    }
+
     fn halt_for(
         &self,
         trip: crate::halt::Trip,
@@ -66,11 +126,12 @@ impl Rollout {
         Halt {
             rule: trip.rule,
             wave,
-            cause: trip.cause.unwrap_or_else(|| failure.cause.to_string()),
+            cause: trip.cause.or_else(|| Some(failure.cause.to_string())),
             failures: trip.failures,
             tolerated: trip.tolerated,
             in_flight: self.in_flight.len() as u64,
-            tenant: tenant.clone(),
+            tenant: Some(tenant.clone()),
+            detail: None,
         }
     }
 }

@@ -311,6 +311,9 @@ fn waves_open_one_after_the_other_and_the_rollout_finishes() {
                     .unwrap();
             }
             Action::Sweep(wave) => panic!("nothing of wave {wave} is deferred"),
+            other @ (Action::JudgeGate { .. } | Action::MeasuredGate { .. }) => {
+                panic!("there is no gate: {other:?}")
+            }
             Action::Finish(state) => {
                 rollout
                     .record(Micros(5), EventKind::Finished { state })

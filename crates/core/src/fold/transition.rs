@@ -1,7 +1,7 @@
 //! The one entry: order first, then the transition of that kind.
 
 use super::error::{Checked, FoldError};
-use super::{claims, lifecycle, verbs};
+use super::{claims, gates, lifecycle, verbs};
 use crate::event::{Event, EventKind};
 use crate::rollout::Rollout;
 
@@ -23,8 +23,10 @@ pub fn fold(rollout: &mut Rollout, event: &Event) -> Result<(), FoldError> {
             seq: event.seq,
         });
     }
+    let before = rollout.state;
     match apply(rollout, event) {
         Ok(()) => {
+            gates::follow(rollout, before, event.at);
             rollout.last_seq = event.seq;
             debug_assert!(adds_up(rollout), "counts of {} broke", rollout.id);
             Ok(())
@@ -90,6 +92,25 @@ fn apply(rollout: &mut Rollout, event: &Event) -> Checked {
         EventKind::Cancelled {
             targets, partial, ..
         } => verbs::cancelled(rollout, at, targets, partial),
+        EventKind::GateMeasured {
+            wave,
+            gate,
+            evaluation,
+            measurement,
+        } => gates::measured(rollout, at, (*wave, gate, *evaluation), measurement),
+        EventKind::GateJudged {
+            wave,
+            gate,
+            evaluation,
+            verdict,
+            reason,
+        } => gates::judged(rollout, at, (*wave, gate, *evaluation), *verdict, reason),
+        EventKind::GateSkipped {
+            wave,
+            gate,
+            actor,
+            reason,
+        } => gates::skipped(rollout, (*wave, gate), actor, reason),
         EventKind::Finished { state } => lifecycle::finished(rollout, at, *state),
     }
 }

@@ -100,7 +100,13 @@ fn limits(plan: &Plan, wave: &PlannedWave, found: &mut Vec<String>) {
         strict,
         limits,
         max_in_flight,
+        gates,
     } = wave;
+    for gate in gates {
+        if let Err(why) = gate.validate() {
+            found.push(format!("wave {name}: {why}"));
+        }
+    }
     if *max_in_flight == 0 {
         found.push(format!("wave {name} could never start anything"));
     }

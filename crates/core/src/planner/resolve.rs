@@ -30,6 +30,7 @@ pub(super) fn wave(input: &PlanInput<'_>, index: usize, members: &[Member<'_>]) 
         strict,
         limits,
         max_in_flight: most,
+        gates: spec.gates.clone(),
     }
 }
 

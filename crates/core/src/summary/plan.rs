@@ -50,6 +50,19 @@ pub struct WaveSummary {
     pub tolerated_failures: Option<u32>,
     /// The most of them in flight at once.
     pub max_in_flight: u32,
+    /// What must be seen after it before the next one opens.
+    pub gates: Vec<PlannedGateSummary>,
+}
+
+/// A gate of a plan.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlannedGateSummary {
+    /// Its name.
+    pub gate: String,
+    /// What it asks, in words.
+    pub asks: String,
+    /// The least time it takes, in milliseconds.
+    pub least_ms: u64,
 }
 
 /// Tenants with one and the same way to go.
@@ -98,6 +111,15 @@ impl From<&crate::plan::PlannedWave> for WaveSummary {
             tenants: wave.tenants,
             tolerated_failures: wave.limits.tolerated(),
             max_in_flight: wave.max_in_flight,
+            gates: wave
+                .gates
+                .iter()
+                .map(|gate| PlannedGateSummary {
+                    gate: gate.name.clone(),
+                    asks: gate.kind.to_string(),
+                    least_ms: gate.least_ms(),
+                })
+                .collect(),
         }
     }
 }

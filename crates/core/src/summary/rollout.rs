@@ -3,10 +3,11 @@
 use serde::{Deserialize, Serialize};
 
 use crate::cause::ErrorClass;
+use crate::gate::Evidence;
 use crate::halt::Rule;
 use crate::ids::{Micros, RolloutId, TenantId, Version};
 use crate::outcome::{Outcome, OutcomeCounts};
-use crate::rollout::{CauseGroup, Rollout, RolloutState};
+use crate::rollout::{CauseGroup, Rollout, RolloutState, Wave};
 
 /// The document of one rollout.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -36,6 +37,8 @@ pub struct RolloutSummary {
     pub halt: Option<HaltSummary>,
     /// Why tenants failed, most tenants first.
     pub causes: Vec<CauseSummary>,
+    /// Its gates with their evidence, in order of waves.
+    pub gates: Vec<GateSummary>,
 }
 
 /// One count per outcome, by name.
@@ -72,12 +75,57 @@ pub struct HaltSummary {
     pub rule: Rule,
     /// The wave whose limit it was; null when it was the whole rollout's.
     pub wave: Option<String>,
-    /// The cause of the failure that crossed it, as in `causes`.
-    pub cause: String,
+    /// The cause of the failure that crossed it, as in `causes`; null where no failure did.
+    pub cause: Option<String>,
     /// What was counted.
     pub failures: u64,
     /// What is tolerated.
     pub tolerated: u64,
+    /// What no number says: which gate failed, on what evidence; null for other rules.
+    pub detail: Option<String>,
+}
+
+/// A gate between two waves, with what it has seen.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GateSummary {
+    /// The wave that it comes after.
+    pub wave: String,
+    /// Its name.
+    pub gate: String,
+    /// What it asks, in words.
+    pub asks: String,
+    /// `waiting` for its wave, `open`, `skipped`, or its verdict.
+    pub state: String,
+    /// Which evaluation this is, from 1.
+    pub evaluation: u32,
+    /// When the evaluation began, in microseconds since 1970.
+    pub since: Option<Micros>,
+    /// Why it said what it said, or who skipped it and why.
+    pub reason: Option<String>,
+    /// Measurements in this evaluation.
+    pub measured: u32,
+    /// The last of them.
+    pub measurements: Vec<Evidence>,
+}
+
+fn gates(rollout: &Rollout) -> Vec<GateSummary> {
+    let of_wave = |wave: &'_ Wave| -> Vec<GateSummary> {
+        wave.gates
+            .iter()
+            .map(|gate| GateSummary {
+                wave: wave.name.clone(),
+                gate: gate.gate.name.clone(),
+                asks: gate.gate.kind.to_string(),
+                state: gate.state().into(),
+                evaluation: gate.evaluation,
+                since: gate.since,
+                reason: gate.why(),
+                measured: gate.tally.total(),
+                measurements: gate.measurements.clone(),
+            })
+            .collect()
+    };
+    rollout.waves.iter().flat_map(of_wave).collect()
 }
 
 /// Tenants that failed alike.
@@ -130,7 +178,9 @@ impl RolloutSummary {
                 cause: halt.cause.clone(),
                 failures: halt.failures,
                 tolerated: halt.tolerated,
+                detail: halt.detail.clone(),
             }),
+            gates: gates(rollout),
             causes: causes(rollout),
         }
     }

@@ -36,8 +36,8 @@ fn the_plan() {
             "plan_hash": plan.hash(), "bundle": "b", "target": "1",
             "tenants": 7, "pending": 5, "up_to_date": 1, "ahead": 0, "held": 0, "dirty": 0, "unreachable": 1,
             "waves": [
-                {"name": "wave0", "tenants": 2, "tolerated_failures": 0, "max_in_flight": 2},
-                {"name": "wave1", "tenants": 3, "tolerated_failures": null, "max_in_flight": 3},
+                {"name": "wave0", "tenants": 2, "tolerated_failures": 0, "max_in_flight": 2, "gates": []},
+                {"name": "wave1", "tenants": 3, "tolerated_failures": null, "max_in_flight": 3, "gates": []},
             ],
             "paths": [{"from": null, "to": "1", "tenants": 5}],
             "estimate_seconds": null,
@@ -68,11 +68,12 @@ fn a_halted_rollout() {
             "skipped": 0, "cancelled": 0, "unreachable": 0, "pending": 1,
             "max_in_flight": 3, "in_flight_at_halt": 1, "started_after_halt": 0,
             "duration_ms": 500, "tenants_per_second": 4.0,
-            "halt": {"rule": "max_failures", "wave": "wave0", "cause": cause, "failures": 1, "tolerated": 0},
+            "halt": {"rule": "max_failures", "wave": "wave0", "cause": cause, "failures": 1, "tolerated": 0, "detail": null},
             "causes": [{
                 "cause": cause, "class": "migration_sql", "code": "42703", "message": "column does not exist",
                 "version": null, "statement": null, "file": null, "line": null, "tenants": 1, "example": "a",
             }],
+            "gates": [],
         })
     );
 }

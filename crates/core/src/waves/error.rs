@@ -1,5 +1,6 @@
 //! Why waves could not be read or do not fit together.
 
+use crate::gate::GateError;
 use crate::selector::SelectorError;
 
 /// A list of waves that cannot be planned.
@@ -38,6 +39,27 @@ pub enum WaveError {
     /// Something after the wave that takes all that is left.
     #[error("wave {0} takes the rest, so no wave can come after it; put it last")]
     RestNotLast(String),
+    /// A gate that stands before nothing.
+    #[error(
+        "wave {0} is the last, and a gate stands between two waves; put `bake` and `gates` on an earlier one"
+    )]
+    GateAtTheEnd(String),
+    /// Two gates of one name.
+    #[error("wave {wave} has two gates called {gate}; names must differ")]
+    SameGate {
+        /// The wave.
+        wave: String,
+        /// The gate.
+        gate: String,
+    },
+    /// A gate that could never be judged.
+    #[error("wave {name}: {error}")]
+    Gate {
+        /// The wave.
+        name: String,
+        /// What is wrong with it.
+        error: GateError,
+    },
     /// A number out of its range.
     #[error("wave {name}: {what} must be {range}, not {given}")]
     Range {

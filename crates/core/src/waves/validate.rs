@@ -21,12 +21,33 @@ pub fn validate(waves: &[WaveSpec]) -> Result<(), WaveError> {
             return Err(WaveError::RestInName);
         }
         numbers(wave)?;
+        gates(wave)?;
     }
     match waves.iter().position(|w| w.select == Select::Rest) {
         None => Err(WaveError::NoRest),
         Some(at) if at + 1 < waves.len() => Err(WaveError::RestNotLast(waves[at].name.clone())),
+        Some(at) if !waves[at].gates.is_empty() => {
+            Err(WaveError::GateAtTheEnd(waves[at].name.clone()))
+        }
         Some(_) => Ok(()),
     }
+}
+
+fn gates(wave: &WaveSpec) -> Result<(), WaveError> {
+    let mut names = BTreeSet::new();
+    for gate in &wave.gates {
+        if !names.insert(gate.name.as_str()) {
+            return Err(WaveError::SameGate {
+                wave: wave.name.clone(),
+                gate: gate.name.clone(),
+            });
+        }
+        gate.validate().map_err(|error| WaveError::Gate {
+            name: wave.name.clone(),
+            error,
+        })?;
+    }
+    Ok(())
 }
 
 fn numbers(wave: &WaveSpec) -> Result<(), WaveError> {

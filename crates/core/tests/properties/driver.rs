@@ -86,6 +86,8 @@ impl Driver {
                 Action::OpenWave(wave) => EventKind::WaveOpened { wave: *wave },
                 Action::Sweep(wave) => self.sweep(*wave),
                 Action::Finish(state) => EventKind::Finished { state: *state },
+                Action::JudgeGate { .. } => self.rollout.verdict(Micros(self.clock)).unwrap(),
+                Action::MeasuredGate { .. } => unreachable!("never decided"),
             };
             self.record(kind);
         }

@@ -10,6 +10,7 @@ use super::selection;
 use crate::cli::Selection;
 use crate::exit::Exit;
 use crate::render;
+use crate::render_gate;
 use crate::wiring::Wiring;
 
 /// Shows what `up` would do.
@@ -66,6 +67,7 @@ pub(crate) fn text(planned: &Planned) -> String {
     }
     for wave in &plan.waves {
         out.push_str(&wave_line(wave));
+        out.extend(wave.gates.iter().map(render_gate::planned));
     }
     if let Some(tolerated) = plan.policy.limits.tolerated() {
         out.push_str(&format!(

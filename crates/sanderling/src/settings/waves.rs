@@ -73,6 +73,7 @@ fn wave(reader: &mut Reader<'_>, at: &Path, position: usize) -> Option<WaveSpec>
         concurrency,
         strict: None,
         halt,
+        gates: Vec::new(),
     })
 }
 

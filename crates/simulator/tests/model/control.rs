@@ -81,7 +81,7 @@ impl Control {
             group.examples.clear();
         }
         if let Some(halt) = &mut rollout.halt {
-            (halt.in_flight, halt.failures, halt.tenant) = (0, 0, tenant_id(0));
+            (halt.in_flight, halt.failures, halt.tenant) = (0, 0, None);
         }
         for coordinator in &mut self.coordinators {
             if let Some((_, fresh)) = &mut coordinator.decided {
@@ -245,6 +245,9 @@ impl Control {
             Decided::Act(Action::OpenWave(wave)) => EventKind::WaveOpened { wave: *wave },
             Decided::Act(Action::Finish(state)) => EventKind::Finished { state: *state },
             Decided::Act(Action::Sweep(wave)) => self.sweep_of(*wave),
+            Decided::Act(Action::JudgeGate { .. } | Action::MeasuredGate { .. }) => {
+                unreachable!("its plan has no gates")
+            }
             Decided::Halt => EventKind::Halted { halt: a_halt() },
         };
         let opens = match &kind {
@@ -335,10 +338,11 @@ fn a_halt() -> Halt {
     Halt {
         rule: sanderling_core::halt::Rule::MaxFailures,
         wave: None,
-        cause: String::new(),
+        cause: None,
         failures: 0,
         tolerated: 0,
         in_flight: 0,
-        tenant: tenant_id(0),
+        tenant: None,
+        detail: None,
     }
 }

@@ -93,6 +93,7 @@ impl Setup {
                     ..Limits::default()
                 },
                 max_in_flight: tenants.min(self.concurrency),
+                gates: Vec::new(),
             }
         };
         let target = |(tenant, wave): (TenantNo, usize)| PlannedTarget {

@@ -105,6 +105,8 @@ impl Hash for Decided {
             Self::Act(Action::OpenWave(wave)) => (1, wave).hash(state),
             Self::Act(Action::Finish(end)) => (2, end).hash(state),
             Self::Act(Action::Sweep(wave)) => (3, wave).hash(state),
+            // Its plan has no gates.
+            Self::Act(Action::JudgeGate { .. } | Action::MeasuredGate { .. }) => 4.hash(state),
         }
     }
 }
@@ -247,6 +249,9 @@ impl Hash for Folded {
             strict: _,
             limits: _,
             max_in_flight: _,
+            // Follows from its counts; and its plan has no gates.
+            ended_at: _,
+            gates: _,
         } in waves
         {
             (

@@ -41,6 +41,33 @@ impl Verb for Act {
             Action::OpenWave(wave) => EventKind::WaveOpened { wave: *wave },
             Action::Sweep(wave) => self.sweep(tx, *wave).await?,
             Action::Finish(state) => EventKind::Finished { state: *state },
+            Action::JudgeGate { .. } => locked.rollout.verdict(now).ok_or_else(|| {
+                StoreError::Refused(format!(
+                    "rollout {} stands at no gate that has a verdict",
+                    self.id
+                ))
+            })?,
+            Action::MeasuredGate {
+                wave,
+                gate,
+                evaluation,
+                measurement,
+            } => {
+                let of = locked
+                    .rollout
+                    .waves
+                    .get(*wave)
+                    .and_then(|w| w.gates.get(*gate));
+                let state = of.ok_or_else(|| {
+                    StoreError::Refused(format!("rollout {} has no such gate", self.id))
+                })?;
+                EventKind::GateMeasured {
+                    wave: *wave,
+                    gate: state.gate.name.clone(),
+                    evaluation: *evaluation,
+                    measurement: measurement.clone(),
+                }
+            }
         };
         // Nothing happened since the decision, so an action that does not fit was not decided by `decide`.
         locked.record(now, kind).map_err(|fault| match fault {

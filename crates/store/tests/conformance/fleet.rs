@@ -67,6 +67,7 @@ pub(crate) fn plan(fleet: &str, waves: &[usize]) -> Plan {
         strict: false,
         limits: Limits::default(),
         max_in_flight: 1_000,
+        gates: Vec::new(),
     };
     Plan {
         fleet: fleet.to_owned(),

@@ -157,7 +157,7 @@ pub(crate) async fn a_failure_halts_in_its_own_transaction(backend: Backend) {
     assert_eq!(state.state, RolloutState::Halted);
     let halt = state.halt.unwrap();
     assert_eq!((halt.failures, halt.tolerated), (2, 1));
-    assert_eq!((halt.in_flight, halt.tenant), (2, tenant(2)));
+    assert_eq!((halt.in_flight, halt.tenant), (2, Some(tenant(2))));
     assert!(start(&store, &id, 0..9, LEASE).await.is_empty());
     assert_eq!(
         report(&store, &grants[4], ended(Outcome::Succeeded)).await,

@@ -390,6 +390,7 @@ fn plan(fleet: &str, bundle: &Bundle, tenants: usize) -> Plan {
             strict: false,
             limits: HaltLimits::default(),
             max_in_flight: size,
+            gates: Vec::new(),
         }],
         paths: vec![VersionPath {
             from: None,

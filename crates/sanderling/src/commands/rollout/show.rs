@@ -9,6 +9,7 @@ use super::find;
 use crate::commands::plan;
 use crate::exit::Exit;
 use crate::render;
+use crate::render_gate;
 use crate::wiring::Wiring;
 
 /// Shows one rollout; the newest where none is named.
@@ -67,6 +68,7 @@ fn text(record: &RolloutRecord, away: &[AwayHost]) -> String {
             }
         ));
     }
+    out.push_str(&render_gate::evidence(rollout));
     if !rollout.in_flight.is_empty() {
         let names: Vec<_> = rollout
             .in_flight
