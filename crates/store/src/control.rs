@@ -19,7 +19,7 @@ use crate::port::{
 };
 use crate::verbs::{
     abandon, act, believed, bundles, cancel, candidates, events, lead, list, note, raise, read,
-    reissue, renew, report, resume, retry, start, submit, workers,
+    reissue, renew, report, resume, retry, skip_gate, start, submit, workers,
 };
 
 /// An open store.
@@ -199,6 +199,15 @@ impl Store for Handle {
                 self.0.perform(verb).await
             }
             Command::Retry { class } => self.0.perform(retry::Retry { id, actor, class }).await,
+            Command::SkipGate { gate, reason } => {
+                let verb = skip_gate::SkipGate {
+                    id,
+                    actor,
+                    gate,
+                    reason,
+                };
+                self.0.perform(verb).await
+            }
             Command::Cancel { reason } => {
                 self.0.perform(cancel::Cancel { id, actor, reason }).await
             }

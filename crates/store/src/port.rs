@@ -462,6 +462,13 @@ pub enum Command {
         /// Only those whose cause is of this class; all failed ones where absent.
         class: Option<ErrorClass>,
     },
+    /// Let it go past a gate: the first of this name that still keeps a wave shut.
+    SkipGate {
+        /// The gate's name.
+        gate: String,
+        /// Why.
+        reason: String,
+    },
     /// End it: targets not begun are `cancelled`; those in flight finish.
     Cancel {
         /// Why.

@@ -19,6 +19,7 @@ pub(crate) mod report;
 pub(crate) mod resume;
 pub(crate) mod retry;
 mod room;
+pub(crate) mod skip_gate;
 pub(crate) mod start;
 pub(crate) mod submit;
 pub(crate) mod workers;

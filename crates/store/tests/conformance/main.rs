@@ -9,6 +9,7 @@ mod claims;
 mod commands;
 mod concurrency;
 mod fleet;
+mod gates;
 mod kept;
 mod leader;
 mod opening;
@@ -54,6 +55,9 @@ macro_rules! backends {
             kept::{
                 what_a_worker_keeps_is_taken_for_others, what_a_worker_let_go_of_is_free, a_lost_worker_keeps_nothing,
                 a_report_that_came_too_late_keeps_nothing,
+            },
+            gates::{
+                a_wave_stays_shut_without_evidence, a_verdict_follows_its_measurement, a_gate_is_skipped_once_and_audited,
             },
             reports::{
                 outcomes_are_recorded, a_tenant_between_two_versions_is_called_so, a_retry_waits_and_counts, a_failure_halts_in_its_own_transaction,
