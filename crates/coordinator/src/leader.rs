@@ -5,10 +5,13 @@ use std::time::Duration;
 
 use sanderling_claims::Claims;
 use sanderling_core::decide::decide;
+use sanderling_core::rollout::Action;
 use sanderling_core::{RolloutId, WorkerId};
 use sanderling_failpoints::failpoint;
 use sanderling_store::{Leadership, RolloutRecord, Store, StoreError};
 use tokio_util::sync::CancellationToken;
+
+use crate::gates::{Asked, Providers};
 
 /// How many active rollouts a leader looks after. Far above what a fleet can have: their tenants are disjoint.
 const MOST_ROLLOUTS: u32 = 1_000;
@@ -31,25 +34,31 @@ pub struct Coordinator {
     options: CoordinatorOptions,
     store: Arc<dyn Store>,
     claims: Arc<dyn Claims>,
+    providers: Arc<Providers>,
+    asked: Asked,
 }
 
 impl Coordinator {
-    /// A coordinator over a store and claims.
+    /// A coordinator over a store and claims, with the providers that gates may ask.
     pub fn new(
         options: CoordinatorOptions,
         store: Arc<dyn Store>,
         claims: Arc<dyn Claims>,
+        providers: Providers,
     ) -> Self {
         Self {
             options,
             store,
             claims,
+            providers: Arc::new(providers),
+            asked: Asked::default(),
         }
     }
 
     /// Leads whenever it can, until `drain` is cancelled; then gives leadership up. Errors are logged and waited out.
-    pub async fn run(self, drain: CancellationToken) {
+    pub async fn run(mut self, drain: CancellationToken) {
         let mut leading: Option<Leadership> = None;
+        let answered = self.asked.answered();
         while !drain.is_cancelled() {
             let mut pause = self.options.poll.min(self.options.lease / 3);
             match self.store.lead(&self.options.id, self.options.lease).await {
@@ -69,6 +78,7 @@ impl Coordinator {
                     leading = Some(leadership);
                 }
                 Ok(None) => {
+                    self.asked.forget();
                     if leading.take().is_some() {
                         tracing::info!("another coordinator leads now");
                     }
@@ -77,6 +87,7 @@ impl Coordinator {
             }
             tokio::select! {
                 () = self.claims.wait(pause) => {}
+                () = answered.notified() => {}
                 () = drain.cancelled() => {}
             }
         }
@@ -88,10 +99,13 @@ impl Coordinator {
     }
 
     /// Looks after every active rollout once. Returns how soon it wants to look again.
-    async fn turn(&self, leadership: &Leadership) -> Result<Duration, StoreError> {
+    async fn turn(&mut self, leadership: &Leadership) -> Result<Duration, StoreError> {
         let mut wake_in = Duration::MAX;
         let mut acted = false;
-        for record in self.store.rollouts(true, MOST_ROLLOUTS).await? {
+        let active = self.store.rollouts(true, MOST_ROLLOUTS).await?;
+        self.asked
+            .only(|id| active.iter().any(|record| record.rollout.id == *id));
+        for record in active {
             let id = record.rollout.id.clone();
             match self.look_after(leadership, record).await {
                 Ok((did, soon)) => {
@@ -112,7 +126,7 @@ impl Coordinator {
     }
 
     async fn look_after(
-        &self,
+        &mut self,
         leadership: &Leadership,
         record: RolloutRecord,
     ) -> Result<(bool, Duration), StoreError> {
@@ -123,7 +137,20 @@ impl Coordinator {
             for reason in &decision.reasons {
                 tracing::debug!(rollout = %id, reason, "decided");
             }
-            let Some(action) = decision.actions.first() else {
+            let answer = match &decision.ask {
+                Some(question) => {
+                    let (rollout, providers) = (&record.rollout, &self.providers);
+                    let answer = self.asked.answer(providers, rollout, question);
+                    answer.map(|measurement| Action::MeasuredGate {
+                        wave: question.wave,
+                        gate: question.gate,
+                        evaluation: question.evaluation,
+                        measurement,
+                    })
+                }
+                None => None,
+            };
+            let Some(action) = answer.as_ref().or(decision.actions.first()) else {
                 let wake_in = decision.wake_at.map_or(Duration::MAX, |at| {
                     Duration::from_millis(at.millis_since(record.now))
                 });
@@ -137,7 +164,7 @@ impl Coordinator {
             {
                 Ok(()) => {
                     failpoint!("coordinator.after_act");
-                    tracing::info!(rollout = %id, ?action, "done");
+                    log(&id, action);
                     acted = true;
                 }
                 Err(StoreError::Conflict(_)) => {}
@@ -157,5 +184,21 @@ impl Coordinator {
             .rollout(id)
             .await?
             .filter(|record| record.rollout.state.is_active()))
+    }
+}
+
+/// Says what was done. A measurement's query and answer are in the events; a log has no room for them.
+fn log(id: &RolloutId, action: &Action) {
+    match action {
+        Action::MeasuredGate {
+            wave,
+            gate,
+            evaluation,
+            measurement,
+        } => {
+            let (number, result) = (measurement.number, measurement.result);
+            tracing::info!(rollout = %id, wave, gate, evaluation, number, %result, "gate measured");
+        }
+        action => tracing::info!(rollout = %id, ?action, "done"),
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use sanderling_claims::Claims;
-use sanderling_coordinator::{Coordinator, CoordinatorOptions};
+use sanderling_coordinator::{Coordinator, CoordinatorOptions, Providers};
 use sanderling_store::Store;
 use sanderling_worker::{Worker, WorkerOptions};
 
@@ -51,7 +51,7 @@ pub(crate) fn new_coordinator(
         lease: wiring.settings.control.lease,
         poll: wiring.settings.control.poll,
     };
-    Coordinator::new(options, store, claims)
+    Coordinator::new(options, store, claims, Providers::default())
 }
 
 /// A worker as the settings want it.
