@@ -201,6 +201,17 @@ pub(crate) enum Rollout {
         #[arg(long, value_name = "CLASS")]
         class: Option<String>,
     },
+    /// Go past a gate without what it asks for
+    Skip {
+        /// The rollout
+        id: String,
+        /// The gate
+        #[arg(long, value_name = "NAME")]
+        gate: String,
+        /// Why, for the audit log
+        #[arg(long)]
+        reason: String,
+    },
     /// End a rollout: what has not begun is cancelled, what is in flight finishes
     Cancel {
         /// The rollout

@@ -51,7 +51,9 @@ pub(crate) fn new_coordinator(
         lease: wiring.settings.control.lease,
         poll: wiring.settings.control.poll,
     };
-    Coordinator::new(options, store, claims, Providers::default())
+    let providers = wiring.settings.providers.iter();
+    let providers = providers.map(|(name, url)| (name.clone(), url.reference().clone()));
+    Coordinator::new(options, store, claims, Providers::new(providers.collect()))
 }
 
 /// A worker as the settings want it.

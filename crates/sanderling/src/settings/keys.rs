@@ -7,6 +7,8 @@ use sanderling_registry::nearest;
 pub(super) enum Node {
     /// A value; its type is checked where it is read.
     Leaf,
+    /// A value, or a table as this one.
+    Or(&'static Node),
     /// A table of these keys.
     Table(&'static [(&'static str, Node)]),
     /// A table of any names, or a list: each element looks like this.
@@ -15,7 +17,7 @@ pub(super) enum Node {
     Later,
 }
 
-use Node::{Each, Later, Leaf, Table};
+use Node::{Each, Later, Leaf, Or, Table};
 
 /// The whole file.
 pub(super) static ROOT: Node = Table(&[
@@ -55,8 +57,6 @@ pub(super) static ROOT: Node = Table(&[
             ("waves", Each(&WAVE)),
             ("halt", HALT),
             ("canary_exclude", Later),
-            ("gates", Later),
-            ("bake", Later),
             ("class_limits", Later),
             ("stall_after", Later),
             ("max_duration", Later),
@@ -70,7 +70,10 @@ pub(super) static ROOT: Node = Table(&[
     ("schedules", Later),
     ("windows", Later),
     ("freezes", Later),
-    ("gates", Later),
+    (
+        "gates",
+        Table(&[("providers", Each(&Table(&[("url", Leaf)])))]),
+    ),
     ("notify", Later),
     ("api", Later),
     ("policy", Later),
@@ -86,13 +89,42 @@ static WAVE: Node = Table(&[
     ("halt", HALT),
     ("tenants", Later),
     ("coverage", Later),
-    ("bake", Later),
-    ("gate", Later),
-    ("gates", Later),
+    ("bake", Or(&BAKE)),
+    ("gates", Each(&GATE)),
     ("canary_exclude", Later),
     ("class_limits", Later),
     ("stall_after", Later),
     ("max_duration", Later),
+]);
+
+static BAKE: Node = Table(&[
+    ("duration", Leaf),
+    ("min_samples", Leaf),
+    ("samples", Leaf),
+    ("provider", Leaf),
+    ("interval", Leaf),
+    ("timeout", Leaf),
+    ("give_up_after", Leaf),
+]);
+
+static GATE: Node = Table(&[
+    ("name", Leaf),
+    ("provider", Leaf),
+    ("promql", Leaf),
+    ("pass", Leaf),
+    ("fail", Leaf),
+    ("baseline", Leaf),
+    ("max_ratio", Leaf),
+    ("min_abs", Leaf),
+    ("reduce", Leaf),
+    ("on_no_data", Leaf),
+    ("initial_delay", Leaf),
+    ("interval", Leaf),
+    ("count", Leaf),
+    ("timeout", Leaf),
+    ("failure_limit", Leaf),
+    ("inconclusive_limit", Leaf),
+    ("error_limit", Leaf),
 ]);
 
 const HALT: Node = Table(&[
@@ -150,7 +182,8 @@ pub(super) fn check(
             path,
             "must hold named tables or a list of tables, not a single value".into(),
         ),
-        (Leaf, _) => {}
+        (Or(node), ValueKind::Table(_)) => check(value, node, path, report),
+        (Leaf | Or(_), _) => {}
     }
 }
 

@@ -7,6 +7,7 @@
 mod build;
 mod duration;
 mod error;
+mod gates;
 mod keys;
 mod locate;
 mod model;

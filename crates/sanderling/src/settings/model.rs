@@ -35,6 +35,8 @@ pub(crate) struct Settings {
     pub(crate) hosts: Vec<HostSettings>,
     /// What a rollout may do.
     pub(crate) rollout: RolloutSettings,
+    /// The providers that gates may ask, by name.
+    pub(crate) providers: BTreeMap<String, ConfiguredUrl>,
 }
 
 /// `[control]`

@@ -128,6 +128,20 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// A number.
+    pub(super) fn number(&mut self, path: &Path) -> Option<f64> {
+        self.typed(
+            path,
+            "must be a number, without quotes",
+            |value, variable| match &value.kind {
+                ValueKind::I64(n) => i32::try_from(*n).ok().map(f64::from),
+                ValueKind::Float(n) => Some(*n),
+                ValueKind::String(text) if variable => text.trim().parse().ok(),
+                _ => None,
+            },
+        )
+    }
+
     /// `true` or `false`.
     pub(super) fn flag(&mut self, path: &Path) -> Option<bool> {
         self.typed(

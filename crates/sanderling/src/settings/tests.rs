@@ -31,12 +31,12 @@ fn load(text: &str, variables: &[(&str, &str)]) -> Result<Settings, SettingsErro
     })
 }
 
-fn more(text: &str) -> Settings {
+pub(super) fn more(text: &str) -> Settings {
     load(&format!("{LEAST}{text}"), &[]).unwrap()
 }
 
 /// The only problem of a small file with something added.
-fn problem(text: &str) -> String {
+pub(super) fn problem(text: &str) -> String {
     let error = load(&format!("{LEAST}{text}"), &[]).unwrap_err();
     assert_eq!(error.problems.len(), 1, "{error}");
     error.to_string()
@@ -190,10 +190,8 @@ fn unknown_keys_name_the_nearest_and_the_line() {
 #[test]
 fn what_comes_later_is_refused_as_such() {
     for text in [
-        "[[rollout.waves]]\nrest = true\nbake = '1m'\n",
         "[[rollout.waves]]\nrest = true\ncoverage = ['engine']\n",
         "[[rollout.waves]]\nrest = true\ntenants = 'id=a'\n",
-        "[[rollout.waves]]\nrest = true\n[[rollout.waves.gates]]\nmanual = 1\n",
         "[rollout]\ncanary_exclude = 'plan=enterprise'\n",
         "[rollout.halt]\nclass_limits = { connection = 5 }\n",
         "[rollout.halt]\nstall_after = '1m'\n",

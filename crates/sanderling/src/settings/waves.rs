@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use sanderling_core::selector::Selector;
 use sanderling_core::waves::{Select, WaveSpec};
 
-use super::policy;
 use super::reader::{Path, Reader, below, path};
+use super::{gates, policy};
 
 /// What a wave may choose its tenants by.
 const SELECTORS: [&str; 4] = ["count", "percent", "labels", "rest"];
@@ -66,14 +66,21 @@ fn wave(reader: &mut Reader<'_>, at: &Path, position: usize) -> Option<WaveSpec>
     }
     let concurrency = reader.count(&below(at, "concurrency"), 1);
     let halt = policy::halt(reader, &below(at, "halt"));
+    let gates = gates::read(reader, at);
     let select = selector(reader, at)?;
+    if select == Select::Rest && !gates.is_empty() {
+        reader.problem(
+            at,
+            "is the last wave, and a gate stands between two; put `bake` and `gates` on an earlier one",
+        );
+    }
     Some(WaveSpec {
         name,
         select,
         concurrency,
         strict: None,
         halt,
-        gates: Vec::new(),
+        gates,
     })
 }
 

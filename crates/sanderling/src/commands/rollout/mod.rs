@@ -18,6 +18,7 @@ pub(crate) async fn run(wiring: &Wiring, args: &Rollout) -> anyhow::Result<Exit>
         Rollout::Show { id } => show::run(wiring, id.as_deref()).await,
         Rollout::Resume { id, acknowledge } => verbs::resume(wiring, id, *acknowledge).await,
         Rollout::Retry { id, class, .. } => verbs::retry(wiring, id, class.as_deref()).await,
+        Rollout::Skip { id, gate, reason } => verbs::skip_gate(wiring, id, gate, reason).await,
         Rollout::Cancel { id, reason } => verbs::cancel(wiring, id, reason).await,
     }
 }

@@ -1,7 +1,7 @@
-//! `sanderling rollout resume | retry | cancel`
+//! `sanderling rollout resume | retry | skip | cancel`
 
 use anyhow::bail;
-use sanderling_core::ErrorClass;
+use sanderling_core::{ErrorClass, RolloutState};
 use sanderling_store::{Command, CommandReceipt};
 use serde_json::json;
 
@@ -39,6 +39,37 @@ pub(crate) async fn retry(wiring: &Wiring, id: &str, class: Option<&str>) -> any
         &format!("rollout {id} has no such failed tenants"),
     );
     wiring.printer.talk("`sanderling up` follows it");
+    Ok(Exit::Done)
+}
+
+/// Goes past a gate.
+pub(crate) async fn skip_gate(
+    wiring: &Wiring,
+    id: &str,
+    gate: &str,
+    reason: &str,
+) -> anyhow::Result<Exit> {
+    if reason.trim().is_empty() {
+        return Err(UsageError("--reason must say why; the audit log keeps it".into()).into());
+    }
+    let command = Command::SkipGate {
+        gate: gate.into(),
+        reason: reason.into(),
+    };
+    let receipt = perform(wiring, id, "skip", &command).await?;
+    say(
+        wiring,
+        &receipt,
+        &format!("rollout {id} goes past gate {gate}"),
+        &format!("gate {gate} of rollout {id} keeps nothing shut"),
+    );
+    let record = find(&*wiring.store().await?, id).await?;
+    wiring.printer.talk(&match record.rollout.state {
+        RolloutState::Halted => format!(
+            "it is halted still; `sanderling rollout resume {id} --acknowledge` lets it go on"
+        ),
+        _ => "`sanderling up` follows it".to_owned(),
+    });
     Ok(Exit::Done)
 }
 
