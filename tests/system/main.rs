@@ -15,6 +15,7 @@ mod databases;
 mod everyday;
 mod faults;
 mod fleet;
+mod gates;
 mod halt;
 mod history;
 mod hosts;

@@ -1,0 +1,182 @@
+//! Prometheus for tests, and an application small enough to be scraped.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use crate::home::Home;
+use crate::server::{Kind, Server};
+use crate::spawn::{dying_with_parent, missing, on_path};
+
+/// How long a reader of these tiny answers may take.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// A Prometheus of its own, which scrapes one application twice a second; killed on drop.
+pub struct Prometheus {
+    server: Server,
+}
+
+impl Prometheus {
+    /// Scrapes this application from now on, as job `app`.
+    ///
+    /// # Panics
+    /// When Prometheus is not installed or does not start.
+    pub fn scraping(app: &App) -> Self {
+        let home = Home::create().expect("a directory for Prometheus can be made");
+        let config = home.path().join("prometheus.yml");
+        let text = format!(
+            "global: {{scrape_interval: 500ms, scrape_timeout: 400ms}}\nscrape_configs:\n\
+             - job_name: app\n  static_configs: [{{targets: ['127.0.0.1:{}']}}]\n",
+            app.port
+        );
+        fs::write(&config, text).expect("the server's directory is writable");
+        let kind = Prom {
+            program: on_path("prometheus").unwrap_or_else(|| missing("prometheus", "prometheus")),
+            data: home.path().join("data"),
+            config,
+        };
+        Self {
+            server: Server::start(Box::new(kind), home),
+        }
+    }
+
+    /// Where it answers: `http://127.0.0.1:<port>`.
+    pub fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.server.port())
+    }
+
+    /// What it writes to its log.
+    pub fn log_path(&self) -> PathBuf {
+        self.server.log_path()
+    }
+}
+
+struct Prom {
+    program: PathBuf,
+    config: PathBuf,
+    data: PathBuf,
+}
+
+impl Kind for Prom {
+    fn name(&self) -> &'static str {
+        "Prometheus"
+    }
+
+    fn command(&self, port: u16) -> Command {
+        let mut command = dying_with_parent(&self.program);
+        command
+            .arg(format!("--config.file={}", self.config.display()))
+            .arg(format!("--storage.tsdb.path={}", self.data.display()))
+            .arg(format!("--web.listen-address=127.0.0.1:{port}"))
+            .arg("--log.level=warn");
+        command
+    }
+
+    fn ready(&self, _pid: u32, port: u16) -> bool {
+        get(port, "/-/ready").is_some_and(|answer| answer.starts_with("HTTP/1.1 200"))
+    }
+}
+
+fn get(port: u16, path: &str) -> Option<String> {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
+    stream.set_read_timeout(Some(PATIENCE)).ok()?;
+    write!(
+        stream,
+        "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+    )
+    .ok()?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).ok()?;
+    Some(answer)
+}
+
+/// An application that is always busy: each scrape finds more requests, and more errors while it is ill.
+pub struct App {
+    port: u16,
+    shared: Arc<Counters>,
+    thread: Option<JoinHandle<()>>,
+}
+
+#[derive(Default)]
+struct Counters {
+    ill: AtomicBool,
+    done: AtomicBool,
+    requests: AtomicU64,
+    errors: AtomicU64,
+}
+
+impl App {
+    /// Serves `/metrics` with `app_requests_total` and `app_errors_total`.
+    ///
+    /// # Panics
+    /// When the loopback interface has no free port.
+    pub fn start() -> Self {
+        let listener =
+            TcpListener::bind("127.0.0.1:0").expect("the loopback interface has a free port");
+        let address = listener.local_addr();
+        let port = address.expect("a bound listener has an address").port();
+        let shared = Arc::new(Counters::default());
+        let here = Arc::clone(&shared);
+        let thread = std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                if here.done.load(Ordering::SeqCst) {
+                    return;
+                }
+                if let Ok(stream) = stream {
+                    here.answer(stream);
+                }
+            }
+        });
+        Self {
+            port,
+            shared,
+            thread: Some(thread),
+        }
+    }
+
+    /// From now on every other request fails.
+    pub fn fall_ill(&self) {
+        self.shared.ill.store(true, Ordering::SeqCst);
+    }
+}
+
+impl Drop for App {
+    fn drop(&mut self) {
+        self.shared.done.store(true, Ordering::SeqCst);
+        // Wakes the thread, which waits for a connection.
+        let _ = TcpStream::connect(("127.0.0.1", self.port));
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Counters {
+    fn answer(&self, mut stream: TcpStream) {
+        let mut request = [0; 4096];
+        let _ = stream.set_read_timeout(Some(PATIENCE));
+        let _ = stream.read(&mut request);
+        let requests = self.requests.fetch_add(100, Ordering::SeqCst) + 100;
+        let more = if self.ill.load(Ordering::SeqCst) {
+            50
+        } else {
+            0
+        };
+        let errors = self.errors.fetch_add(more, Ordering::SeqCst) + more;
+        let body = format!(
+            "# TYPE app_requests_total counter\napp_requests_total {requests}\n\
+             # TYPE app_errors_total counter\napp_errors_total {errors}\n"
+        );
+        let _ = write!(
+            stream,
+            "HTTP/1.1 200 OK\r\nContent-Type: text/plain; version=0.0.4\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+            body.len()
+        );
+    }
+}
