@@ -127,7 +127,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("a.db");
         assert_eq!(wal(&path), Wal::None);
-        let mut left = |bytes: &[u8]| {
+        let left = |bytes: &[u8]| {
             std::fs::write(beside(&path, "-wal"), bytes).unwrap();
             wal(&path) != Wal::None
         };
