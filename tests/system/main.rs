@@ -24,4 +24,5 @@ mod outages;
 mod restored;
 mod stepwise;
 mod storm;
+mod verbs;
 mod verify;

@@ -98,7 +98,15 @@ pub enum EventKind {
         /// Rule, wave, cause and counts.
         halt: Halt,
     },
-    /// A person let a halted rollout go on, knowing what failed.
+    /// A person stopped starts; what is in flight finishes the version at hand.
+    Paused {
+        /// Who.
+        actor: String,
+        /// Why, where that was said.
+        reason: Option<String>,
+    },
+    /// A person let a rollout go on: a halted one knowing what failed, so that counting begins anew; a paused or waiting one
+    /// with everything it had counted.
     Resumed {
         /// Who.
         actor: String,
@@ -109,6 +117,21 @@ pub enum EventKind {
         actor: String,
         /// Per wave: how many targets went from this outcome back to pending.
         targets: Vec<RetriedTargets>,
+    },
+    /// A person left one target out of the rollout.
+    Skipped {
+        /// The tenant.
+        tenant: TenantId,
+        /// Its wave.
+        wave: usize,
+        /// What it was.
+        was: Outcome,
+        /// The text form of the cause it had failed for, if it had failed.
+        cause: Option<String>,
+        /// Who.
+        actor: String,
+        /// Why.
+        reason: String,
     },
     /// A person cancelled the rollout; targets not begun are `cancelled`, those between two versions `partial`.
     Cancelled {
@@ -141,8 +164,10 @@ impl EventKind {
             Self::Ended { .. } => "ended",
             Self::Released { .. } => "released",
             Self::Halted { .. } => "halted",
+            Self::Paused { .. } => "paused",
             Self::Resumed { .. } => "resumed",
             Self::Retried { .. } => "retried",
+            Self::Skipped { .. } => "skipped",
             Self::Cancelled { .. } => "cancelled",
             Self::Finished { .. } => "finished",
         }

@@ -140,7 +140,15 @@ pub(crate) enum Rollout {
         /// The rollout; the newest one if absent
         id: Option<String>,
     },
-    /// Let a halted rollout go on
+    /// Stop starts; what is in flight finishes the version at hand
+    Pause {
+        /// The rollout
+        id: String,
+        /// Why, for the audit log
+        #[arg(long)]
+        reason: Option<String>,
+    },
+    /// Let a halted, paused or waiting rollout go on
     Resume {
         /// The rollout
         id: String,
@@ -148,16 +156,30 @@ pub(crate) enum Rollout {
         #[arg(long)]
         acknowledge: bool,
     },
-    /// Try failed targets again, and let the rollout go on
+    /// Try targets again, and let the rollout go on
     Retry {
         /// The rollout
         id: String,
         /// All failed targets
-        #[arg(long, required_unless_present = "class")]
+        #[arg(long, required_unless_present_any = ["class", "not_started"])]
         failed: bool,
         /// Only those that failed with this class of error
         #[arg(long, value_name = "CLASS")]
         class: Option<String>,
+        /// Not those that failed: go on with those not begun, also with those that were skipped or cancelled one by one
+        #[arg(long, conflicts_with_all = ["failed", "class"])]
+        not_started: bool,
+    },
+    /// Leave a tenant out of a rollout
+    Skip {
+        /// The rollout
+        id: String,
+        /// The tenant
+        #[arg(long, value_name = "ID")]
+        tenant: String,
+        /// Why, for the audit log
+        #[arg(long)]
+        reason: String,
     },
     /// End a rollout: what has not begun is cancelled, what is in flight finishes
     Cancel {

@@ -102,7 +102,17 @@ impl Progress {
                 render::tenants(*targets)
             )),
             EventKind::Halted { halt } => Some(render::halt_line(halt)),
+            EventKind::Paused { actor, reason } => Some(render::because(
+                format!("paused by {actor}"),
+                reason.as_deref(),
+            )),
             EventKind::Resumed { actor } => Some(format!("resumed by {actor}")),
+            EventKind::Skipped {
+                tenant,
+                actor,
+                reason,
+                ..
+            } => Some(format!("{tenant} skipped by {actor}: {reason}")),
             EventKind::Retried { actor, targets } => {
                 let n = targets.iter().map(|t| t.targets).sum();
                 Some(format!(

@@ -53,6 +53,14 @@ pub(crate) fn failure(failure: &Failure) -> String {
     )
 }
 
+/// What happened, and why where that was said.
+pub(crate) fn because(what: String, reason: Option<&str>) -> String {
+    match reason {
+        Some(reason) => format!("{what}: {reason}"),
+        None => what,
+    }
+}
+
 /// One line: rule, numbers, cause.
 pub(crate) fn halt_line(halt: &Halt) -> String {
     let scope = halt
@@ -148,6 +156,11 @@ pub(crate) fn ending(rollout: &Rollout) -> String {
         RolloutState::CompletedWithFailures => {
             out.push_str(&format!("what now:\n  mend the tenants, try them again   sanderling rollout retry {id} --failed\n"));
         }
+        RolloutState::Paused => out.push_str(&format!(
+            "what now:\n  \
+             let it go on                       sanderling rollout resume {id}, then sanderling up\n  \
+             end it                             sanderling rollout cancel {id} --reason \"…\"\n"
+        )),
         _ => {}
     }
     out

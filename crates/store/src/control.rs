@@ -18,8 +18,8 @@ use crate::port::{
     TargetRecord, Wanted, WorkerRecord,
 };
 use crate::verbs::{
-    abandon, act, believed, bundles, cancel, candidates, events, lead, list, note, raise, read,
-    reissue, renew, report, resume, retry, start, submit, workers,
+    abandon, act, believed, bundles, cancel, candidates, events, lead, list, note, pause, raise,
+    read, reissue, renew, report, resume, retry, skip, start, submit, workers,
 };
 
 /// An open store.
@@ -198,7 +198,24 @@ impl Store for Handle {
                 };
                 self.0.perform(verb).await
             }
-            Command::Retry { class } => self.0.perform(retry::Retry { id, actor, class }).await,
+            Command::Pause { reason } => self.0.perform(pause::Pause { id, actor, reason }).await,
+            Command::Retry { class } => {
+                let what = retry::What::Failed(class);
+                self.0.perform(retry::Retry { id, actor, what }).await
+            }
+            Command::RetryNotStarted => {
+                let what = retry::What::NotStarted;
+                self.0.perform(retry::Retry { id, actor, what }).await
+            }
+            Command::Skip { tenant, reason } => {
+                let verb = skip::Skip {
+                    id,
+                    actor,
+                    tenant,
+                    reason,
+                };
+                self.0.perform(verb).await
+            }
             Command::Cancel { reason } => {
                 self.0.perform(cancel::Cancel { id, actor, reason }).await
             }

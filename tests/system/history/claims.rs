@@ -102,7 +102,7 @@ impl Claims {
                 self.ended.retain(|_, ended| *ended != deferred);
                 Vec::new()
             }
-            EventKind::Halted { .. } | EventKind::Cancelled { .. } => {
+            EventKind::Halted { .. } | EventKind::Paused { .. } | EventKind::Cancelled { .. } => {
                 self.halted = true;
                 Vec::new()
             }
@@ -111,9 +111,15 @@ impl Claims {
                 Vec::new()
             }
             EventKind::Retried { .. } => {
-                // The event does not say whom; they have ended, so any of them may start again.
+                // The event does not say whom; they have ended, so any of them may start again. A paused rollout stays
+                // so, which only its `resumed` would tell from a halted one.
                 self.ended.clear();
                 self.halted = false;
+                Vec::new()
+            }
+            EventKind::Skipped { tenant, wave, .. } => {
+                self.ended
+                    .insert(tenant.to_string(), (*wave, Outcome::Skipped));
                 Vec::new()
             }
             EventKind::Submitted { .. }

@@ -9,7 +9,7 @@ use crate::rollout::{Halt, Rollout, RolloutState};
 
 impl Rollout {
     /// Makes the event that follows the last one, folds it, and returns what is to be persisted in one transaction:
-    /// the event and, when it is the failure that crosses a limit of a running rollout, `Halted` after it.
+    /// the event and, when it is the failure that crosses a limit of a running or paused rollout, `Halted` after it.
     ///
     /// # Errors
     /// As [`fold`]; the rollout is unchanged then and nothing may be persisted.
@@ -45,7 +45,8 @@ impl Rollout {
         else {
             return None;
         };
-        if self.state != RolloutState::Running || !outcome.counts_to_halt() {
+        let halts = matches!(self.state, RolloutState::Running | RolloutState::Paused);
+        if !halts || !outcome.counts_to_halt() {
             return None;
         }
         let wave = self.waves.get(*wave)?;

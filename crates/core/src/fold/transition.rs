@@ -85,8 +85,16 @@ fn apply(rollout: &mut Rollout, event: &Event) -> Checked {
             not_before: _,
         } => claims::released(rollout, (tenant, *wave, *epoch)),
         EventKind::Halted { halt } => lifecycle::halted(rollout, halt),
+        EventKind::Paused { .. } => verbs::paused(rollout),
         EventKind::Resumed { actor: _ } => verbs::resumed(rollout),
         EventKind::Retried { actor: _, targets } => verbs::retried(rollout, targets),
+        EventKind::Skipped {
+            tenant,
+            wave,
+            was,
+            cause,
+            ..
+        } => verbs::skipped(rollout, (tenant, *wave, *was), cause.as_deref()),
         EventKind::Cancelled {
             targets, partial, ..
         } => verbs::cancelled(rollout, at, targets, partial),

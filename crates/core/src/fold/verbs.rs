@@ -5,11 +5,21 @@ use std::collections::BTreeMap;
 use super::error::Checked;
 use crate::event::RetriedTargets;
 use crate::halt::Tally;
-use crate::ids::Micros;
+use crate::ids::{Micros, TenantId};
 use crate::outcome::Outcome;
 use crate::rollout::{Rollout, RolloutState};
 
-/// A person has seen what failed: counting begins anew, while outcomes and causes stay.
+/// A person stopped starts. Nothing that was counted is forgotten: a failure that comes in now may still halt it.
+pub(super) fn paused(rollout: &mut Rollout) -> Checked {
+    if !matches!(rollout.state, RolloutState::Running | RolloutState::Waiting) {
+        return Err("only a running or waiting rollout is paused".into());
+    }
+    rollout.state = RolloutState::Paused;
+    Ok(())
+}
+
+/// A person lets it go on. To resume a halted one is to have seen what failed: counting begins anew, while outcomes and
+/// causes stay. A pause acknowledges nothing, else whoever pauses and resumes often enough would never be halted.
 pub(super) fn resumed(rollout: &mut Rollout) -> Checked {
     if !matches!(
         rollout.state,
@@ -17,19 +27,22 @@ pub(super) fn resumed(rollout: &mut Rollout) -> Checked {
     ) {
         return Err("only a halted, paused or waiting rollout resumes".into());
     }
-    rollout.tally = Tally::default();
-    for wave in &mut rollout.waves {
-        wave.tally = Tally::default();
+    if rollout.state == RolloutState::Halted {
+        rollout.tally = Tally::default();
+        for wave in &mut rollout.waves {
+            wave.tally = Tally::default();
+        }
     }
     rollout.halt = None;
     rollout.state = RolloutState::Running;
     Ok(())
 }
 
-/// Targets go back to pending and out of tallies and causes; the rollout runs.
+/// Targets go back to pending and out of tallies and causes; the rollout runs, unless a person has paused it.
 ///
 /// Tallies may have been reset by `Resumed` since these targets failed, hence they saturate. `consecutive` begins
-/// anew: a person stepped in between. A group's examples stay until the whole group is retried.
+/// anew: a person stepped in between; not so where targets only go on from where a pause stopped them. A group's examples
+/// stay until the whole group is retried.
 pub(super) fn retried(rollout: &mut Rollout, targets: &[RetriedTargets]) -> Checked {
     if rollout.state == RolloutState::Cancelled {
         return Err("a cancelled rollout stays so; start a new one".into());
@@ -41,13 +54,20 @@ pub(super) fn retried(rollout: &mut Rollout, targets: &[RetriedTargets]) -> Chec
     for retried in targets {
         put_back(&mut next, retried)?;
     }
-    next.tally.consecutive = 0;
-    for wave in &mut next.waves {
-        wave.tally.consecutive = 0;
+    if targets
+        .iter()
+        .any(|retried| retried.outcome != Outcome::Partial)
+    {
+        next.tally.consecutive = 0;
+        for wave in &mut next.waves {
+            wave.tally.consecutive = 0;
+        }
     }
     next.halt = None;
     next.ended_at = None;
-    next.state = RolloutState::Running;
+    if next.state != RolloutState::Paused {
+        next.state = RolloutState::Running;
+    }
     *rollout = next;
     Ok(())
 }
@@ -89,16 +109,61 @@ fn put_back(rollout: &mut Rollout, retried: &RetriedTargets) -> Checked {
         .ok_or_else(|| format!("{targets} retried targets are {outcome} without a cause"))?;
     into.tally.forgive(cause, *targets);
     rollout.tally.forgive(cause, *targets);
+    forget(rollout, cause, *targets)
+}
+
+/// Takes targets out of the group of their cause.
+fn forget(rollout: &mut Rollout, cause: &str, targets: u64) -> Checked {
     let group = rollout
         .causes
         .get_mut(cause)
-        .filter(|group| group.tenants >= *targets)
+        .filter(|group| group.tenants >= targets)
         .ok_or_else(|| format!("fewer than {targets} targets failed for {cause}"))?;
     group.tenants -= targets;
     group.moved = group.moved.min(group.tenants);
     if group.tenants == 0 {
         rollout.causes.remove(cause);
     }
+    Ok(())
+}
+
+/// A person leaves a target out. Its failure, if it had failed, is no cause to look into any more, and stays counted: a
+/// limit that was crossed is not uncrossed by looking away.
+pub(super) fn skipped(
+    rollout: &mut Rollout,
+    (tenant, wave, was): (&TenantId, usize, Outcome),
+    cause: Option<&str>,
+) -> Checked {
+    if !rollout.state.is_active() {
+        return Err("it has ended".into());
+    }
+    if rollout.in_flight.contains_key(tenant) {
+        return Err(format!("tenant {tenant} is in flight"));
+    }
+    if !matches!(
+        was,
+        Outcome::Pending | Outcome::Deferred | Outcome::Partial | Outcome::Failed | Outcome::Dirty
+    ) {
+        return Err(format!("a target that is {was} is not skipped"));
+    }
+    let mut next = rollout.clone();
+    let of = next
+        .waves
+        .get_mut(wave)
+        .ok_or_else(|| format!("there is no wave {wave}"))?;
+    let startable = was != Outcome::Pending || of.startable() > 0;
+    if !startable || !of.counts.remove(was, 1) {
+        return Err(format!("wave {} has no {was} target to skip", of.name));
+    }
+    of.counts.add(Outcome::Skipped, 1);
+    if was.counts_to_halt() {
+        let cause = cause.ok_or_else(|| format!("tenant {tenant} is {was} without a cause"))?;
+        if let Some(group) = next.causes.get_mut(cause) {
+            group.examples.retain(|example| example != tenant);
+        }
+        forget(&mut next, cause, 1)?;
+    }
+    *rollout = next;
     Ok(())
 }
 
@@ -149,3 +214,6 @@ fn by_wave(rollout: &Rollout, counts: &[(usize, u64)]) -> Result<BTreeMap<usize,
     }
     Ok(by_wave)
 }
+
+#[cfg(test)]
+mod tests;

@@ -17,6 +17,7 @@ mod reading;
 mod reports;
 mod submitting;
 mod sweeps;
+mod verbs;
 
 /// Runs every test against one backend.
 macro_rules! conformance {
@@ -75,6 +76,10 @@ macro_rules! backends {
             sweeps::{
                 what_is_deferred_is_swept_once, a_sweep_keeps_other_budgets_and_what_was_applied,
                 nothing_stays_deferred_in_a_cancelled_rollout, deferred_targets_are_retried,
+            },
+            verbs::{
+                a_paused_rollout_drains_and_starts_nothing, a_pause_acknowledges_nothing, a_target_is_skipped_unless_it_may_still_move,
+                what_has_not_begun_goes_on_after_a_halt, what_was_skipped_is_put_back_after_the_end,
             },
             random::{ tallies_agree_with_targets },
         }

@@ -11,7 +11,7 @@ use sanderling_store::{Command, Grant, Submission, TargetResult};
 use crate::backend::Backend;
 use crate::fleet::{
     AnyStore, LEASE, TINY, ended, failure, held, plan, record, released, report_of, retry, rollout,
-    start, submission, targets, worker,
+    start, submission, targets, tenant, worker,
 };
 
 const TENANTS: usize = 14;
@@ -56,9 +56,9 @@ struct Life<'s> {
 
 impl Life<'_> {
     async fn step(&mut self, random: &mut SmallRng) {
-        match random.random_range(0..10) {
+        match random.random_range(0..12) {
             0 => self.lead().await,
-            1 => self.command(random).await,
+            1 | 10 | 11 => self.command(random).await,
             2 => self.reissue(random).await,
             3..6 => {
                 let wanted: Vec<_> = (0..3).map(|_| random.random_range(0..TENANTS)).collect();
@@ -88,11 +88,17 @@ impl Life<'_> {
     }
 
     async fn command(&self, random: &mut SmallRng) {
-        let command = match random.random_range(0..3) {
+        let command = match random.random_range(0..6) {
             0 => Command::Retry {
                 class: Some(ErrorClass::Timeout),
             },
             1 => Command::Retry { class: None },
+            2 => Command::Pause { reason: None },
+            3 => Command::RetryNotStarted,
+            4 => Command::Skip {
+                tenant: tenant(random.random_range(0..TENANTS)),
+                reason: "random".to_owned(),
+            },
             _ => Command::Resume { acknowledge: true },
         };
         // Some are refused in the state at hand; then nothing may have changed.

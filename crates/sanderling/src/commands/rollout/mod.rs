@@ -16,8 +16,13 @@ pub(crate) async fn run(wiring: &Wiring, args: &Rollout) -> anyhow::Result<Exit>
     match args {
         Rollout::List { all } => list::run(wiring, *all).await,
         Rollout::Show { id } => show::run(wiring, id.as_deref()).await,
+        Rollout::Pause { id, reason } => verbs::pause(wiring, id, reason.as_deref()).await,
         Rollout::Resume { id, acknowledge } => verbs::resume(wiring, id, *acknowledge).await,
+        Rollout::Retry {
+            id, not_started, ..
+        } if *not_started => verbs::retry_not_started(wiring, id).await,
         Rollout::Retry { id, class, .. } => verbs::retry(wiring, id, class.as_deref()).await,
+        Rollout::Skip { id, tenant, reason } => verbs::skip(wiring, id, tenant, reason).await,
         Rollout::Cancel { id, reason } => verbs::cancel(wiring, id, reason).await,
     }
 }
