@@ -16,6 +16,7 @@ mod faults;
 mod fleet;
 mod halt;
 mod history;
+mod holds;
 mod hosts;
 mod interleavings;
 mod leftovers;

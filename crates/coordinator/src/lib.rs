@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod fleet;
+mod holds;
 mod leader;
 mod look;
 mod planning;
@@ -10,6 +11,7 @@ mod status;
 mod verify;
 
 pub use fleet::Fleet;
+pub use holds::select_any;
 pub use leader::{Coordinator, CoordinatorOptions};
 pub use planning::{PlanRequest, Planned, plan};
 pub use refusal::{LookingError, PlanningError};

@@ -16,9 +16,24 @@ pub struct Decision {
 
 /// Decides what the leader does next. Costs O(waves), whatever the number of tenants.
 ///
-/// `now` is the control store's time, as read with the rollout. Nothing waits for time alone yet (no bakes, no
-/// windows), so `wake_at` is absent.
-pub fn decide(rollout: &Rollout, _now: Micros) -> Decision {
+/// `now` is the control store's time, as read with the rollout.
+pub fn decide(rollout: &Rollout, now: Micros) -> Decision {
+    let goes_on = matches!(rollout.state, RolloutState::Running | RolloutState::Waiting);
+    let Some(at) = rollout.hold_ends_at.filter(|_| goes_on) else {
+        return next(rollout);
+    };
+    if at <= now {
+        let reason = "the time of a hold is over: its targets are pending again";
+        return because(Some(Action::EndHolds), reason.into());
+    }
+    Decision {
+        wake_at: Some(at),
+        ..next(rollout)
+    }
+}
+
+/// What is next, whatever the time.
+fn next(rollout: &Rollout) -> Decision {
     if rollout.submitted_at.is_none() {
         return because(None, "it has not been submitted".into());
     }
@@ -59,6 +74,10 @@ pub fn decide(rollout: &Rollout, _now: Micros) -> Decision {
                 rollout.waves[next].name
             ),
         ),
+        None if rollout.held() > 0 => because(
+            Some(Action::Wait),
+            format!("nothing is left but {} held targets", rollout.held()),
+        ),
         None => because(
             Some(Action::Finish(rollout.final_state())),
             "every target has ended".into(),
@@ -83,6 +102,9 @@ fn standing_still(rollout: &Rollout) -> String {
             halt.failures,
             halt.tolerated
         ),
+        None if rollout.waits_for_holds() => {
+            format!("it waits for {} held targets", rollout.held())
+        }
         None => format!("it is {}; {in_flight} in flight drain", rollout.state),
     }
 }

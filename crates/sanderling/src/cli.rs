@@ -55,6 +55,9 @@ pub(crate) enum Command {
     /// List, show and steer rollouts
     #[command(subcommand)]
     Rollout(Rollout),
+    /// Pin tenants, let them go, cancel what has not begun for them
+    #[command(subcommand)]
+    Tenants(Tenants),
     /// Set right what only a person may decide; audited
     #[command(subcommand)]
     Repair(Repair),
@@ -140,6 +143,14 @@ pub(crate) enum Rollout {
         /// The rollout; the newest one if absent
         id: Option<String>,
     },
+    /// Follow a rollout until nothing moves any more; changes nothing. Exits as `up` would
+    Watch {
+        /// The rollout
+        id: String,
+        /// Begin with its first event, not with the next one
+        #[arg(long)]
+        from_start: bool,
+    },
     /// Stop starts; what is in flight finishes the version at hand
     Pause {
         /// The rollout
@@ -185,6 +196,38 @@ pub(crate) enum Rollout {
     Cancel {
         /// The rollout
         id: String,
+        /// Why, for the audit log
+        #[arg(long)]
+        reason: String,
+    },
+}
+
+/// `sanderling tenants …`
+#[derive(Debug, Subcommand)]
+pub(crate) enum Tenants {
+    /// Pin tenants: no rollout starts on them before the hold ends; what is in flight finishes
+    Hold {
+        /// Tenants that match all of these comma-separated terms; may be given several times
+        #[arg(long, value_name = "SELECTOR", required = true)]
+        tenants: Vec<String>,
+        /// Why, for whoever finds it, and for the audit log
+        #[arg(long)]
+        reason: String,
+        /// When it ends by itself: a time as 2026-12-01T06:00:00Z, or from now on, as 90m, 2h or 36h
+        #[arg(long, value_name = "TIME")]
+        until: Option<String>,
+    },
+    /// Let pinned tenants go; a rollout that waits for them goes on
+    Release {
+        /// Tenants that match all of these comma-separated terms; may be given several times
+        #[arg(long, value_name = "SELECTOR", required = true)]
+        tenants: Vec<String>,
+    },
+    /// Cancel what has not begun for these tenants in the rollouts that are active
+    Cancel {
+        /// Tenants that match all of these comma-separated terms; may be given several times
+        #[arg(long, value_name = "SELECTOR", required = true)]
+        tenants: Vec<String>,
         /// Why, for the audit log
         #[arg(long)]
         reason: String,

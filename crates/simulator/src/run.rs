@@ -157,7 +157,8 @@ impl<'a> Run<'a> {
                 self.record(EventKind::Finished { state: *state })?;
             }
             None if gone => self.measured.leaders += 1,
-            None => {}
+            // Nobody pins tenants here.
+            Some(Action::Wait | Action::EndHolds) | None => {}
         }
         if self.rollout.state == RolloutState::Running {
             self.queue.put(self.conditions.poll_ms.max(1), Next::Lead);

@@ -4,6 +4,7 @@
 //! `BEGIN IMMEDIATE`), append events numbered under that lock, and fold them into the rollout's state.
 
 mod error;
+mod hold;
 mod report;
 
 use std::collections::BTreeMap;
@@ -20,6 +21,7 @@ use sanderling_core::{
 pub use crate::alive::{HostAway, WorkerRecord};
 pub use crate::budget::{Budget, Idle};
 pub use error::StoreError;
+pub use hold::{Hold, HoldRecord, TenantsReceipt};
 pub use report::{Receipt, Report, TargetResult};
 
 /// The control store of one fleet.
@@ -149,6 +151,29 @@ pub trait Store: Send + Sync {
         command: &Command,
         actor: &str,
     ) -> Result<CommandReceipt, StoreError>;
+
+    /// Pins tenants, whatever rollout they are in: what is pending there does not start before the hold ends. A tenant that
+    /// is pinned already gets the new reason and end. Repeating it is harmless.
+    async fn hold(&self, hold: &Hold, actor: &str) -> Result<TenantsReceipt, StoreError>;
+
+    /// Lets pinned tenants go: their targets are pending again, and a rollout that waited for them runs.
+    async fn release(
+        &self,
+        tenants: &[TenantId],
+        actor: &str,
+    ) -> Result<TenantsReceipt, StoreError>;
+
+    /// Cancels what has not begun for these tenants in the rollouts that are active. Refused where all that is left of them
+    /// is in flight, or may be on its way.
+    async fn cancel_tenants(
+        &self,
+        tenants: &[TenantId],
+        reason: &str,
+        actor: &str,
+    ) -> Result<TenantsReceipt, StoreError>;
+
+    /// The tenants that are pinned now, by id.
+    async fn holds(&self) -> Result<Vec<HoldRecord>, StoreError>;
 
     /// Events of a rollout after `after_seq`, in order, at most `limit`.
     async fn events(

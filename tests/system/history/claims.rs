@@ -122,7 +122,19 @@ impl Claims {
                     .insert(tenant.to_string(), (*wave, Outcome::Skipped));
                 Vec::new()
             }
-            EventKind::Submitted { .. }
+            EventKind::TenantCancelled {
+                tenant,
+                wave,
+                outcome,
+                ..
+            } => {
+                self.ended.insert(tenant.to_string(), (*wave, *outcome));
+                Vec::new()
+            }
+            EventKind::Held { .. }
+            | EventKind::HoldEnded { .. }
+            | EventKind::Waiting { .. }
+            | EventKind::Submitted { .. }
             | EventKind::WaveOpened { .. }
             | EventKind::Finished { .. } => Vec::new(),
         }

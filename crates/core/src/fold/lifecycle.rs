@@ -92,6 +92,9 @@ pub(super) fn finished(rollout: &mut Rollout, at: Micros, state: RolloutState) -
             open.name
         ));
     }
+    if rollout.held() > 0 {
+        return Err(format!("{} targets are held", rollout.held()));
+    }
     let earned = rollout.final_state();
     if state != earned {
         return Err(format!("its outcomes make it {earned}, not {state}"));

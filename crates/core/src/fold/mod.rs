@@ -5,6 +5,7 @@
 
 mod claims;
 mod error;
+mod holds;
 mod lifecycle;
 mod record;
 mod transition;

@@ -283,7 +283,9 @@ fn waves_open_one_after_the_other_and_the_rollout_finishes() {
                     .record(Micros(4), ended("t", wave, wave as i64 + 1, outcome))
                     .unwrap();
             }
-            Action::Sweep(wave) => panic!("nothing of wave {wave} is deferred"),
+            other @ (Action::Sweep(_) | Action::Wait | Action::EndHolds) => {
+                panic!("nothing is deferred or held: {other:?}")
+            }
             Action::Finish(state) => {
                 rollout
                     .record(Micros(5), EventKind::Finished { state })

@@ -1,7 +1,7 @@
 //! The one entry: order first, then the transition of that kind.
 
 use super::error::{Checked, FoldError};
-use super::{claims, lifecycle, verbs};
+use super::{claims, holds, lifecycle, verbs};
 use crate::event::{Event, EventKind};
 use crate::rollout::Rollout;
 
@@ -98,6 +98,16 @@ fn apply(rollout: &mut Rollout, event: &Event) -> Checked {
         EventKind::Cancelled {
             targets, partial, ..
         } => verbs::cancelled(rollout, at, targets, partial),
+        EventKind::Held { targets, until, .. } => holds::held(rollout, targets, *until),
+        EventKind::HoldEnded { targets, until, .. } => holds::hold_ended(rollout, targets, *until),
+        EventKind::Waiting { held } => holds::waiting(rollout, *held),
+        EventKind::TenantCancelled {
+            tenant,
+            wave,
+            was,
+            outcome,
+            ..
+        } => verbs::tenant_cancelled(rollout, (tenant, *wave, *was), *outcome),
         EventKind::Finished { state } => lifecycle::finished(rollout, at, *state),
     }
 }

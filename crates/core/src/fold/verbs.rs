@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::error::Checked;
+use super::holds;
 use crate::event::RetriedTargets;
 use crate::halt::Tally;
 use crate::ids::{Micros, TenantId};
@@ -134,28 +135,19 @@ pub(super) fn skipped(
     (tenant, wave, was): (&TenantId, usize, Outcome),
     cause: Option<&str>,
 ) -> Checked {
-    if !rollout.state.is_active() {
-        return Err("it has ended".into());
-    }
-    if rollout.in_flight.contains_key(tenant) {
-        return Err(format!("tenant {tenant} is in flight"));
-    }
     if !matches!(
         was,
-        Outcome::Pending | Outcome::Deferred | Outcome::Partial | Outcome::Failed | Outcome::Dirty
+        Outcome::Pending
+            | Outcome::Deferred
+            | Outcome::Held
+            | Outcome::Partial
+            | Outcome::Failed
+            | Outcome::Dirty
     ) {
         return Err(format!("a target that is {was} is not skipped"));
     }
     let mut next = rollout.clone();
-    let of = next
-        .waves
-        .get_mut(wave)
-        .ok_or_else(|| format!("there is no wave {wave}"))?;
-    let startable = was != Outcome::Pending || of.startable() > 0;
-    if !startable || !of.counts.remove(was, 1) {
-        return Err(format!("wave {} has no {was} target to skip", of.name));
-    }
-    of.counts.add(Outcome::Skipped, 1);
+    set_aside(&mut next, (tenant, wave, was), Outcome::Skipped)?;
     if was.counts_to_halt() {
         let cause = cause.ok_or_else(|| format!("tenant {tenant} is {was} without a cause"))?;
         if let Some(group) = next.causes.get_mut(cause) {
@@ -167,7 +159,51 @@ pub(super) fn skipped(
     Ok(())
 }
 
-/// What has not begun, or waits for a sweep, is cancelled; what is in flight drains. The event must name exactly what there is, so that
+/// A person cancels a target that has not begun; one between two versions is partial.
+pub(super) fn tenant_cancelled(
+    rollout: &mut Rollout,
+    target: (&TenantId, usize, Outcome),
+    outcome: Outcome,
+) -> Checked {
+    let was = target.2;
+    if !matches!(was, Outcome::Pending | Outcome::Deferred | Outcome::Held) {
+        return Err(format!("a target that is {was} is not cancelled"));
+    }
+    if !matches!(outcome, Outcome::Cancelled | Outcome::Partial) {
+        return Err(format!("a target is not cancelled as {outcome}"));
+    }
+    let mut next = rollout.clone();
+    set_aside(&mut next, target, outcome)?;
+    *rollout = next;
+    Ok(())
+}
+
+/// Takes one target that nobody has in hand out of what is left to do.
+fn set_aside(
+    rollout: &mut Rollout,
+    (tenant, wave, was): (&TenantId, usize, Outcome),
+    becomes: Outcome,
+) -> Checked {
+    if !rollout.state.is_active() {
+        return Err("it has ended".into());
+    }
+    if rollout.in_flight.contains_key(tenant) {
+        return Err(format!("tenant {tenant} is in flight"));
+    }
+    let of = rollout
+        .waves
+        .get_mut(wave)
+        .ok_or_else(|| format!("there is no wave {wave}"))?;
+    let startable = was != Outcome::Pending || of.startable() > 0;
+    if !startable || !of.counts.remove(was, 1) {
+        return Err(format!("wave {} has no {was} target left", of.name));
+    }
+    of.counts.add(becomes, 1);
+    holds::fewer(rollout);
+    Ok(())
+}
+
+/// What has not begun, or waits for a sweep or for its hold to end, is cancelled; what is in flight drains. The event must name exactly what there is, so that
 /// the store's targets and these counts cannot drift apart.
 pub(super) fn cancelled(
     rollout: &mut Rollout,
@@ -182,11 +218,12 @@ pub(super) fn cancelled(
     let mut next = rollout.clone();
     for (index, wave) in next.waves.iter_mut().enumerate() {
         let of = |named: &BTreeMap<usize, u64>| named.get(&index).copied().unwrap_or(0);
-        let (pending, deferred) = (wave.startable(), wave.deferred());
-        let (there, said) = (pending + deferred, of(&cancelled) + of(&partial));
+        let (pending, deferred, held) = (wave.startable(), wave.deferred(), wave.held());
+        let (there, said) = (pending + deferred + held, of(&cancelled) + of(&partial));
         if there != said
             || !wave.counts.remove(Outcome::Pending, pending)
             || !wave.counts.remove(Outcome::Deferred, deferred)
+            || !wave.counts.remove(Outcome::Held, held)
         {
             return Err(format!(
                 "wave {} has {there} targets to cancel, not {said}",
@@ -197,6 +234,7 @@ pub(super) fn cancelled(
         wave.counts.add(Outcome::Partial, of(&partial));
     }
     next.halt = None;
+    next.hold_ends_at = None;
     next.state = RolloutState::Cancelled;
     next.ended_at = Some(at);
     *rollout = next;

@@ -245,6 +245,7 @@ impl Control {
             Decided::Act(Action::OpenWave(wave)) => EventKind::WaveOpened { wave: *wave },
             Decided::Act(Action::Finish(state)) => EventKind::Finished { state: *state },
             Decided::Act(Action::Sweep(wave)) => self.sweep_of(*wave),
+            Decided::Act(Action::Wait | Action::EndHolds) => return,
             Decided::Halt => EventKind::Halted { halt: a_halt() },
         };
         let opens = match &kind {

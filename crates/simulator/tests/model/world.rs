@@ -105,6 +105,8 @@ impl Hash for Decided {
             Self::Act(Action::OpenWave(wave)) => (1, wave).hash(state),
             Self::Act(Action::Finish(end)) => (2, end).hash(state),
             Self::Act(Action::Sweep(wave)) => (3, wave).hash(state),
+            Self::Act(Action::Wait) => 4.hash(state),
+            Self::Act(Action::EndHolds) => 5.hash(state),
         }
     }
 }
@@ -224,6 +226,7 @@ impl Hash for Folded {
             in_flight,
             halt,
             started_after_halt,
+            hold_ends_at,
             submitted_at: _,
             ended_at,
             last_seq: _,
@@ -234,7 +237,14 @@ impl Hash for Folded {
             policy: _,
             left_out: _,
         } = &*self.0;
-        (state, started_after_halt, halt.is_some(), ended_at).hash(hasher);
+        (
+            state,
+            started_after_halt,
+            halt.is_some(),
+            hold_ends_at,
+            ended_at,
+        )
+            .hash(hasher);
         for Wave {
             opened_at,
             swept_at,

@@ -12,7 +12,7 @@ use crate::link::{Fault, Tx, Value, corrupt, values};
 use crate::perform::{Mode, Verb};
 use crate::port::{CommandReceipt, StoreError};
 use crate::rows::rollouts::Locked;
-use crate::rows::{rollouts, targets};
+use crate::rows::{holds, rollouts, targets};
 
 /// The arguments of `Command::Retry`.
 pub(crate) struct Retry {
@@ -79,6 +79,7 @@ impl Verb for Retry {
             locked.record(now, EventKind::Resumed { actor })?;
         }
         let retried = self.put_back(tx, &mut locked, groups, now).await?;
+        holds::settle(tx, &mut locked, now, None).await?;
         rollouts::save(tx, [&locked]).await?;
         let who = (now, self.actor.as_str(), "retry");
         rollouts::audit(tx, who, &locked, before.as_str(), self.detail()).await?;

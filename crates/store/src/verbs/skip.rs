@@ -97,6 +97,7 @@ fn may_skip(state: RolloutState, target: &Target) -> Result<(), String> {
     match target.outcome {
         Outcome::Pending
         | Outcome::Deferred
+        | Outcome::Held
         | Outcome::Partial
         | Outcome::Failed
         | Outcome::Dirty => Ok(()),

@@ -9,6 +9,7 @@ mod claims;
 mod commands;
 mod concurrency;
 mod fleet;
+mod holds;
 mod kept;
 mod leader;
 mod opening;
@@ -80,6 +81,11 @@ macro_rules! backends {
             verbs::{
                 a_paused_rollout_drains_and_starts_nothing, a_pause_acknowledges_nothing, a_target_is_skipped_unless_it_may_still_move,
                 what_has_not_begun_goes_on_after_a_halt, what_was_skipped_is_put_back_after_the_end,
+            },
+            holds::{
+                a_held_tenant_does_not_start, a_rollout_waits_for_held_tenants_and_goes_on, a_hold_ends_by_itself,
+                a_person_puts_nobody_back_who_is_held, a_plan_that_was_made_before_the_hold,
+                a_held_tenant_is_skipped_or_cancelled, tenants_are_cancelled_one_by_one,
             },
             random::{ tallies_agree_with_targets },
         }

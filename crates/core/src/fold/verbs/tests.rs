@@ -139,8 +139,8 @@ fn skipping_moves_one_target_and_uncounts_no_failure() {
     record(&mut rollout, started("d", 0, 1));
     for (kind, why) in [
         (skip("d", Outcome::Pending), "d is in flight"),
-        (skip("e", Outcome::Pending), "no pending target"),
-        (skip("e", Outcome::Deferred), "no deferred target"),
+        (skip("e", Outcome::Pending), "no pending target left"),
+        (skip("e", Outcome::Deferred), "no deferred target left"),
         (skip("e", Outcome::Succeeded), "succeeded is not skipped"),
     ] {
         let before = rollout.clone();

@@ -3,6 +3,9 @@
 mod list;
 mod show;
 mod verbs;
+mod watch;
+
+pub(crate) use verbs::said;
 
 use sanderling_core::RolloutId;
 use sanderling_store::{RolloutRecord, Store, StoreError};
@@ -16,6 +19,7 @@ pub(crate) async fn run(wiring: &Wiring, args: &Rollout) -> anyhow::Result<Exit>
     match args {
         Rollout::List { all } => list::run(wiring, *all).await,
         Rollout::Show { id } => show::run(wiring, id.as_deref()).await,
+        Rollout::Watch { id, from_start } => watch::run(wiring, id, *from_start).await,
         Rollout::Pause { id, reason } => verbs::pause(wiring, id, reason.as_deref()).await,
         Rollout::Resume { id, acknowledge } => verbs::resume(wiring, id, *acknowledge).await,
         Rollout::Retry {
