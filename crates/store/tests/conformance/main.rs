@@ -18,6 +18,7 @@ mod reading;
 mod reports;
 mod submitting;
 mod sweeps;
+mod table;
 mod verbs;
 
 /// Runs every test against one backend.
@@ -87,6 +88,7 @@ macro_rules! backends {
                 a_person_puts_nobody_back_who_is_held, a_plan_that_was_made_before_the_hold,
                 a_held_tenant_is_skipped_or_cancelled, tenants_are_cancelled_one_by_one,
             },
+            table::{ every_verb_from_every_state },
             random::{ tallies_agree_with_targets },
         }
     )*};
