@@ -2,6 +2,7 @@
 
 mod fleet;
 mod gates;
+mod holds;
 mod leader;
 mod look;
 mod planning;
@@ -12,6 +13,7 @@ mod verify;
 
 pub use fleet::Fleet;
 pub use gates::Providers;
+pub use holds::select_any;
 pub use leader::{Coordinator, CoordinatorOptions};
 pub use planning::{PlanRequest, Planned, plan};
 pub use refusal::{LookingError, PlanningError};

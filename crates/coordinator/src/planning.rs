@@ -1,16 +1,17 @@
 //! From a request to a plan: select, survey, assess, plan. Reads only.
 
-use sanderling_core::assess::assess;
+use sanderling_core::assess::{Assessment, assess};
 use sanderling_core::plan::Plan;
 use sanderling_core::planner::{self, Assessed, PlanInput};
 use sanderling_core::policy::Policy;
 use sanderling_core::selector::Selector;
 use sanderling_core::summary::PlanSummary;
 use sanderling_core::waves::{HaltSpec, WaveSpec};
-use sanderling_core::{Outcome, TenantId, Version};
-use sanderling_store::Store;
+use sanderling_core::{ErrorClass, Failure, Outcome, TenantId, Version};
+use sanderling_store::{HoldRecord, Store};
 
 use crate::fleet::Fleet;
+use crate::holds::{Holds, holds, pinned};
 use crate::refusal::{self, PlanningError};
 
 /// What an operator asks for.
@@ -61,7 +62,17 @@ impl Planned {
     }
 }
 
-/// Plans a rollout. The store, where there is one, only serves to show what an edited migration was.
+/// Why a plan leaves a pinned tenant out.
+fn held(hold: &HoldRecord) -> Failure {
+    let message = format!(
+        "{}; `sanderling tenants release --tenants {}` lets it go",
+        pinned(hold),
+        hold.tenant
+    );
+    Failure::new(ErrorClass::Precondition, "held", message)
+}
+
+/// Plans a rollout. The store, where there is one, knows which tenants are pinned, and what an edited migration was.
 pub async fn plan(
     fleet: &Fleet,
     request: &PlanRequest,
@@ -71,18 +82,26 @@ pub async fn plan(
     let target = target(fleet, request)?;
     let tenants = fleet.select(&request.selector)?;
     let standings = fleet.survey(&tenants).await;
+    let holds = match store {
+        Some(store) => holds(store).await?,
+        None => Holds::new(),
+    };
     let assessed: Vec<Assessed> = tenants
         .into_iter()
         .zip(&standings)
-        .map(|(tenant, standing)| Assessed {
-            tenant,
-            assessment: assess(
+        .map(|(tenant, standing)| {
+            let assessment = assess(
                 &metas,
                 &target,
                 standing,
                 request.allow_out_of_order,
                 fleet.create_missing,
-            ),
+            );
+            let assessment = match (assessment, holds.get(&tenant.id)) {
+                (Assessment::Pending { .. }, Some(hold)) => Assessment::Held(held(hold)),
+                (other, _) => other,
+            };
+            Assessed { tenant, assessment }
         })
         .collect();
     refusal::check(fleet, &metas, &assessed, store).await?;

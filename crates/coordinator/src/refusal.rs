@@ -55,6 +55,9 @@ pub enum PlanningError {
     /// The waves or the tenants do not fit.
     #[error(transparent)]
     Plan(#[from] PlanError),
+    /// The control store is there and could not be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
 }
 
 /// A migration was changed after it had been applied.
@@ -159,6 +162,7 @@ pub(crate) async fn check(
             | Assessment::Pending { .. }
             | Assessment::Ahead { .. }
             | Assessment::Dirty { .. }
+            | Assessment::Held(_)
             | Assessment::Unreachable(_) => {}
         }
     }

@@ -9,6 +9,7 @@ use sanderling_core::{HostName, Standing, TenantId};
 use sanderling_store::{Store, StoreError};
 
 use crate::fleet::Fleet;
+use crate::holds::{holds, pinned};
 use crate::refusal::{LookingError, PlanningError};
 
 /// What `status` shows.
@@ -70,17 +71,29 @@ pub async fn status(
         }
         None => None,
     };
+    let holds = match store {
+        Some(store) => Some(holds(store).await?),
+        None => None,
+    };
+    let hold_on = |tenant: &TenantId| holds.as_ref().and_then(|holds| holds.get(tenant));
+    let held = tenants.iter().filter(|t| hold_on(&t.id).is_some()).count() as u64;
     let noteworthy = tenants
         .iter()
         .zip(&standings)
         .zip(&assessments)
         .filter_map(|((tenant, standing), assessment)| {
-            Some((tenant.id.clone(), remark(standing, assessment)?))
+            let hold = hold_on(&tenant.id).map(pinned);
+            let remarks: Vec<_> = remark(standing, assessment)
+                .into_iter()
+                .chain(hold)
+                .collect();
+            (!remarks.is_empty()).then(|| (tenant.id.clone(), remarks.join("; ")))
         })
         .collect();
     Ok(StatusReport {
         summary: StatusSummary {
             hosts_away,
+            held: holds.is_some().then_some(held),
             ..StatusSummary::new(standings.iter().zip(&assessments), rollouts)
         },
         noteworthy,

@@ -67,6 +67,9 @@ pub enum Assessment {
         /// Its version.
         version: Version,
     },
+    /// There is something to apply, and an operator has pinned the tenant: who, why, and what lets it go. `assess` does
+    /// not know of holds; who has read them says so.
+    Held(Failure),
     /// It could not be read, or is missing and may not be created.
     Unreachable(Failure),
 }
@@ -104,6 +107,7 @@ impl Assessment {
                     precondition("dirty", message, Some(version)),
                 ))
             }
+            Self::Held(failure) => Some((Outcome::Held, Some(failure.clone()))),
             Self::Unreachable(failure) => Some((Outcome::Unreachable, Some(failure.clone()))),
             Self::Pending { .. } | Self::Edited { .. } | Self::OutOfOrder { .. } => None,
         }

@@ -21,6 +21,22 @@ pub struct Decision {
 ///
 /// `now` is the control store's time, as read with the rollout.
 pub fn decide(rollout: &Rollout, now: Micros) -> Decision {
+    let goes_on = matches!(rollout.state, RolloutState::Running | RolloutState::Waiting);
+    let Some(at) = rollout.hold_ends_at.filter(|_| goes_on) else {
+        return next(rollout, now);
+    };
+    if at <= now {
+        let reason = "the time of a hold is over: its targets are pending again";
+        return because(Some(Action::EndHolds), reason.into());
+    }
+    Decision {
+        wake_at: Some(at),
+        ..next(rollout, now)
+    }
+}
+
+/// What is next, whatever the time.
+fn next(rollout: &Rollout, now: Micros) -> Decision {
     if rollout.submitted_at.is_none() {
         return because(None, "it has not been submitted".into());
     }
@@ -63,6 +79,10 @@ pub fn decide(rollout: &Rollout, now: Micros) -> Decision {
                 rollout.waves[next - 1].name,
                 rollout.waves[next].name
             ),
+        ),
+        None if rollout.held() > 0 => because(
+            Some(Action::Wait),
+            format!("nothing is left but {} held targets", rollout.held()),
         ),
         None => because(
             Some(Action::Finish(rollout.final_state())),
@@ -115,6 +135,9 @@ fn standing_still(rollout: &Rollout) -> String {
             halt.failures,
             halt.tolerated
         ),
+        None if rollout.waits_for_holds() => {
+            format!("it waits for {} held targets", rollout.held())
+        }
         None => format!("it is {}; {in_flight} in flight drain", rollout.state),
     }
 }

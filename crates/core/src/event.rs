@@ -99,7 +99,15 @@ pub enum EventKind {
         /// Rule, wave, cause and counts.
         halt: Halt,
     },
-    /// A person let a halted rollout go on, knowing what failed.
+    /// A person stopped starts; what is in flight finishes the version at hand.
+    Paused {
+        /// Who.
+        actor: String,
+        /// Why, where that was said.
+        reason: Option<String>,
+    },
+    /// A person let a rollout go on: a halted one knowing what failed, so that counting begins anew; a paused or waiting one
+    /// with everything it had counted.
     Resumed {
         /// Who.
         actor: String,
@@ -111,13 +119,68 @@ pub enum EventKind {
         /// Per wave: how many targets went from this outcome back to pending.
         targets: Vec<RetriedTargets>,
     },
+    /// A person left one target out of the rollout.
+    Skipped {
+        /// The tenant.
+        tenant: TenantId,
+        /// Its wave.
+        wave: usize,
+        /// What it was.
+        was: Outcome,
+        /// The text form of the cause it had failed for, if it had failed.
+        cause: Option<String>,
+        /// Who.
+        actor: String,
+        /// Why.
+        reason: String,
+    },
+    /// Tenants are pinned: their targets that nobody had in hand do not start before the hold ends.
+    Held {
+        /// Per wave: how many targets went from this outcome to held; none where only `until` has changed.
+        targets: Vec<HeldTargets>,
+        /// Who pinned them; absent where targets fell under an earlier hold (a claim gave one back, a person retried one).
+        actor: Option<String>,
+        /// Why, where a person pinned them just now.
+        reason: Option<String>,
+        /// When the first hold on a target of this rollout ends by itself; absent where none does.
+        until: Option<Micros>,
+    },
+    /// Holds have ended: their targets are pending again.
+    HoldEnded {
+        /// Who let them go; absent where their time was over.
+        actor: Option<String>,
+        /// Per wave: how many targets.
+        targets: Vec<(usize, u64)>,
+        /// When the first hold on a target of this rollout ends by itself; absent where none does.
+        until: Option<Micros>,
+    },
+    /// Nothing is left but held targets; the leader lets the rollout wait for them.
+    Waiting {
+        /// How many.
+        held: u64,
+    },
+    /// A person cancelled one target that had not begun.
+    TenantCancelled {
+        /// The tenant.
+        tenant: TenantId,
+        /// Its wave.
+        wave: usize,
+        /// What it was.
+        was: Outcome,
+        /// Cancelled, or partial where it had applied a version before.
+        outcome: Outcome,
+        /// Who.
+        actor: String,
+        /// Why.
+        reason: String,
+    },
     /// A person cancelled the rollout; targets not begun are `cancelled`, those between two versions `partial`.
     Cancelled {
         /// Who.
         actor: String,
         /// Why.
         reason: String,
-        /// Per wave: how many targets that nobody had in hand, pending or deferred, were cancelled.
+        /// Per wave: how many targets that nobody had in hand, pending, deferred or held, were cancelled.
         targets: Vec<(usize, u64)>,
         /// Per wave: how many of those had applied a version before, and so are partial.
         #[serde(default)]
@@ -178,8 +241,14 @@ impl EventKind {
             Self::Ended { .. } => "ended",
             Self::Released { .. } => "released",
             Self::Halted { .. } => "halted",
+            Self::Paused { .. } => "paused",
             Self::Resumed { .. } => "resumed",
             Self::Retried { .. } => "retried",
+            Self::Skipped { .. } => "skipped",
+            Self::Held { .. } => "held",
+            Self::HoldEnded { .. } => "hold_ended",
+            Self::Waiting { .. } => "waiting",
+            Self::TenantCancelled { .. } => "tenant_cancelled",
             Self::Cancelled { .. } => "cancelled",
             Self::GateMeasured { .. } => "gate_measured",
             Self::GateJudged { .. } => "gate_judged",
@@ -187,6 +256,17 @@ impl EventKind {
             Self::Finished { .. } => "finished",
         }
     }
+}
+
+/// Targets of one wave that a hold keeps from starting.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeldTargets {
+    /// Index of the wave.
+    pub wave: usize,
+    /// What they were: pending or deferred.
+    pub outcome: Outcome,
+    /// How many.
+    pub targets: u64,
 }
 
 /// Targets of one wave that went back to pending.

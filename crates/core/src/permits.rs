@@ -19,6 +19,11 @@ impl Wave {
         self.counts.get(Outcome::Deferred)
     }
 
+    /// Targets that a hold keeps from starting.
+    pub fn held(&self) -> u64 {
+        self.counts.get(Outcome::Held)
+    }
+
     /// Whether nothing is left but deferred targets that have not had their last try.
     pub fn awaits_sweep(&self) -> bool {
         self.opened_at.is_some()
@@ -27,7 +32,8 @@ impl Wave {
             && self.deferred() > 0
     }
 
-    /// Whether every target has ended; one that is deferred has not.
+    /// Whether every target has ended; one that is deferred has not. One that is held keeps no other wave shut: a tenant
+    /// may be pinned for weeks. The rollout waits for it at its end.
     pub fn has_ended(&self) -> bool {
         self.pending() == 0 && self.deferred() == 0
     }

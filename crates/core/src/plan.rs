@@ -105,7 +105,7 @@ pub struct LeftOut {
     pub tenant: TenantId,
     /// Where its data lives.
     pub place: Place,
-    /// `up_to_date`, `unreachable`, `skipped`, `failed` or `dirty`.
+    /// `up_to_date`, `unreachable`, `held`, `skipped`, `failed` or `dirty`.
     pub outcome: Outcome,
     /// Why, unless it is up to date.
     pub failure: Option<Failure>,

@@ -107,6 +107,9 @@ pub struct Rollout {
     pub halt: Option<Halt>,
     /// Claims granted after the halt that holds; the protocol keeps it at 0.
     pub started_after_halt: u64,
+    /// When the first hold on one of its targets ends by itself; absent where none does, and in what older versions stored.
+    #[serde(default)]
+    pub hold_ends_at: Option<Micros>,
     /// When it was submitted.
     pub submitted_at: Option<Micros>,
     /// When its state last became final.
@@ -141,6 +144,7 @@ impl Rollout {
             in_flight: BTreeMap::new(),
             halt: None,
             started_after_halt: 0,
+            hold_ends_at: None,
             submitted_at: None,
             ended_at: None,
             last_seq: 0,
@@ -167,6 +171,17 @@ impl Rollout {
         } else {
             RolloutState::Succeeded
         }
+    }
+
+    /// Targets that a hold keeps from starting.
+    pub fn held(&self) -> u64 {
+        self.waves.iter().map(Wave::held).sum()
+    }
+
+    /// Whether it waits for nothing but holds: every wave is open, and what is left of them is held.
+    pub fn waits_for_holds(&self) -> bool {
+        self.state == RolloutState::Waiting
+            && self.waves.iter().all(|wave| wave.opened_at.is_some())
     }
 
     /// Whether a target of this wave may be deferred: its sweep is still to come.
@@ -327,6 +342,10 @@ pub enum Action {
     OpenWave(usize),
     /// Put the deferred targets of this wave back to pending, once, for their last try.
     Sweep(usize),
+    /// Nothing is left but held targets: wait for them.
+    Wait,
+    /// The time of a hold is over: its targets are pending again.
+    EndHolds,
     /// Close the rollout in this final state.
     Finish(RolloutState),
     /// Give this gate of this wave the verdict that it has earned by time.

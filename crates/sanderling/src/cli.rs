@@ -55,6 +55,9 @@ pub(crate) enum Command {
     /// List, show and steer rollouts
     #[command(subcommand)]
     Rollout(Rollout),
+    /// Pin tenants, let them go, cancel what has not begun for them
+    #[command(subcommand)]
+    Tenants(Tenants),
     /// Set right what only a person may decide; audited
     #[command(subcommand)]
     Repair(Repair),
@@ -182,7 +185,23 @@ pub(crate) enum Rollout {
         /// The rollout; the newest one if absent
         id: Option<String>,
     },
-    /// Let a halted rollout go on
+    /// Follow a rollout until nothing moves any more; changes nothing. Exits as `up` would
+    Watch {
+        /// The rollout
+        id: String,
+        /// Begin with its first event, not with the next one
+        #[arg(long)]
+        from_start: bool,
+    },
+    /// Stop starts; what is in flight finishes the version at hand
+    Pause {
+        /// The rollout
+        id: String,
+        /// Why, for the audit log
+        #[arg(long)]
+        reason: Option<String>,
+    },
+    /// Let a halted, paused or waiting rollout go on
     Resume {
         /// The rollout
         id: String,
@@ -190,24 +209,26 @@ pub(crate) enum Rollout {
         #[arg(long)]
         acknowledge: bool,
     },
-    /// Try failed targets again, and let the rollout go on
+    /// Try targets again, and let the rollout go on
     Retry {
         /// The rollout
         id: String,
         /// All failed targets
-        #[arg(long, required_unless_present = "class")]
+        #[arg(long, required_unless_present_any = ["class", "not_started"])]
         failed: bool,
         /// Only those that failed with this class of error
         #[arg(long, value_name = "CLASS")]
         class: Option<String>,
+        /// Not those that failed: go on with those not begun, also with those that were skipped or cancelled one by one
+        #[arg(long, conflicts_with_all = ["failed", "class"])]
+        not_started: bool,
     },
-    /// Go past a gate without what it asks for
+    /// Leave a tenant out of a rollout, or go past a gate
     Skip {
         /// The rollout
         id: String,
-        /// The gate
-        #[arg(long, value_name = "NAME")]
-        gate: String,
+        #[command(flatten)]
+        what: Skipped,
         /// Why, for the audit log
         #[arg(long)]
         reason: String,
@@ -220,6 +241,50 @@ pub(crate) enum Rollout {
         #[arg(long)]
         reason: String,
     },
+}
+
+/// `sanderling tenants …`
+#[derive(Debug, Subcommand)]
+pub(crate) enum Tenants {
+    /// Pin tenants: no rollout starts on them before the hold ends; what is in flight finishes
+    Hold {
+        /// Tenants that match all of these comma-separated terms; may be given several times
+        #[arg(long, value_name = "SELECTOR", required = true)]
+        tenants: Vec<String>,
+        /// Why, for whoever finds it, and for the audit log
+        #[arg(long)]
+        reason: String,
+        /// When it ends by itself: a time as 2026-12-01T06:00:00Z, or from now on, as 90m, 2h or 36h
+        #[arg(long, value_name = "TIME")]
+        until: Option<String>,
+    },
+    /// Let pinned tenants go; a rollout that waits for them goes on
+    Release {
+        /// Tenants that match all of these comma-separated terms; may be given several times
+        #[arg(long, value_name = "SELECTOR", required = true)]
+        tenants: Vec<String>,
+    },
+    /// Cancel what has not begun for these tenants in the rollouts that are active
+    Cancel {
+        /// Tenants that match all of these comma-separated terms; may be given several times
+        #[arg(long, value_name = "SELECTOR", required = true)]
+        tenants: Vec<String>,
+        /// Why, for the audit log
+        #[arg(long)]
+        reason: String,
+    },
+}
+
+/// What `sanderling rollout skip` skips
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub(crate) struct Skipped {
+    /// The tenant
+    #[arg(long, value_name = "ID")]
+    pub(crate) tenant: Option<String>,
+    /// The gate
+    #[arg(long, value_name = "NAME")]
+    pub(crate) gate: Option<String>,
 }
 
 /// `sanderling repair …`

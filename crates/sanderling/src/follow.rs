@@ -101,10 +101,11 @@ fn settled(record: &RolloutRecord) -> bool {
     let quiet = record.rollout.in_flight.is_empty();
     match record.rollout.state {
         RolloutState::Running => false,
-        RolloutState::Paused
-        | RolloutState::Halted
-        | RolloutState::Waiting
-        | RolloutState::Cancelled => quiet,
+        // The time of a hold is over, and the leader has yet to say so.
+        RolloutState::Waiting => {
+            quiet && record.rollout.hold_ends_at.is_none_or(|at| at > record.now)
+        }
+        RolloutState::Paused | RolloutState::Halted | RolloutState::Cancelled => quiet,
         RolloutState::Succeeded | RolloutState::CompletedWithFailures => true,
     }
 }

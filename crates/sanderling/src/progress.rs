@@ -102,23 +102,6 @@ impl Progress {
                 render::tenants(*targets)
             )),
             EventKind::Halted { halt } => Some(render::halt_line(halt)),
-            EventKind::Resumed { actor } => Some(format!("resumed by {actor}")),
-            EventKind::Retried { actor, targets } => {
-                let n = targets.iter().map(|t| t.targets).sum();
-                Some(format!(
-                    "{actor} lets {} be tried again",
-                    render::tenants(n)
-                ))
-            }
-            EventKind::Cancelled { actor, reason, .. } => {
-                Some(format!("cancelled by {actor}: {reason}"))
-            }
-            EventKind::GateMeasured {
-                gate, measurement, ..
-            } => Some(format!(
-                "gate {gate}: {}: {}",
-                measurement.result, measurement.why
-            )),
             EventKind::GateJudged {
                 wave,
                 gate,
@@ -129,18 +112,7 @@ impl Progress {
                 "gate {gate} after wave {} says {verdict}: {reason}",
                 rollout.waves.get(*wave)?.name
             )),
-            EventKind::GateSkipped {
-                gate,
-                actor,
-                reason,
-                ..
-            } => Some(format!("gate {gate} skipped by {actor}: {reason}")),
-            EventKind::Submitted { .. }
-            | EventKind::Started { .. }
-            | EventKind::Reissued { .. }
-            | EventKind::Ended { .. }
-            | EventKind::Released { .. }
-            | EventKind::Finished { .. } => None,
+            other => verb_line(other),
         }
     }
 
@@ -211,6 +183,85 @@ impl Progress {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
         }
+    }
+}
+
+/// What a person did, what came of holds, and what gates have seen. Nothing is said of the other kinds here.
+fn verb_line(kind: &EventKind) -> Option<String> {
+    match kind {
+        EventKind::Paused { actor, reason } => Some(render::because(
+            format!("paused by {actor}"),
+            reason.as_deref(),
+        )),
+        EventKind::Resumed { actor } => Some(format!("resumed by {actor}")),
+        EventKind::Skipped {
+            tenant,
+            actor,
+            reason,
+            ..
+        } => Some(format!("{tenant} skipped by {actor}: {reason}")),
+        EventKind::Retried { actor, targets } => {
+            let n = targets.iter().map(|t| t.targets).sum();
+            Some(format!(
+                "{actor} lets {} be tried again",
+                render::tenants(n)
+            ))
+        }
+        EventKind::Held {
+            targets,
+            actor,
+            reason,
+            ..
+        } => {
+            let n: u64 = targets.iter().map(|t| t.targets).sum();
+            let by = actor
+                .as_ref()
+                .map_or_else(String::new, |actor| format!(" by {actor}"));
+            let what = format!("{} held{by}", render::tenants(n));
+            (n > 0).then(|| render::because(what, reason.as_deref()))
+        }
+        EventKind::HoldEnded { actor, targets, .. } => {
+            let n = render::tenants(targets.iter().map(|(_, n)| n).sum());
+            Some(match actor {
+                Some(actor) => format!("{actor} lets {n} go"),
+                None => format!("the hold on {n} is over"),
+            })
+        }
+        EventKind::Waiting { held } => Some(format!(
+            "nothing is left but {} held; the rollout waits for them",
+            render::tenants(*held)
+        )),
+        EventKind::TenantCancelled {
+            tenant,
+            actor,
+            reason,
+            ..
+        } => Some(format!("{tenant} cancelled by {actor}: {reason}")),
+        EventKind::Cancelled { actor, reason, .. } => {
+            Some(format!("cancelled by {actor}: {reason}"))
+        }
+        EventKind::GateMeasured {
+            gate, measurement, ..
+        } => Some(format!(
+            "gate {gate}: {}: {}",
+            measurement.result, measurement.why
+        )),
+        EventKind::GateSkipped {
+            gate,
+            actor,
+            reason,
+            ..
+        } => Some(format!("gate {gate} skipped by {actor}: {reason}")),
+        EventKind::Submitted { .. }
+        | EventKind::WaveOpened { .. }
+        | EventKind::GateJudged { .. }
+        | EventKind::Swept { .. }
+        | EventKind::Started { .. }
+        | EventKind::Reissued { .. }
+        | EventKind::Ended { .. }
+        | EventKind::Released { .. }
+        | EventKind::Halted { .. }
+        | EventKind::Finished { .. } => None,
     }
 }
 

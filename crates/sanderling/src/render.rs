@@ -54,6 +54,14 @@ pub(crate) fn failure(failure: &Failure) -> String {
     )
 }
 
+/// What happened, and why where that was said.
+pub(crate) fn because(what: String, reason: Option<&str>) -> String {
+    match reason {
+        Some(reason) => format!("{what}: {reason}"),
+        None => what,
+    }
+}
+
 /// One line: rule, numbers, cause.
 pub(crate) fn halt_line(halt: &Halt) -> String {
     let scope = halt
@@ -157,6 +165,18 @@ pub(crate) fn ending(rollout: &Rollout) -> String {
         RolloutState::CompletedWithFailures => {
             out.push_str(&format!("what now:\n  mend the tenants, try them again   sanderling rollout retry {id} --failed\n"));
         }
+        RolloutState::Waiting if rollout.waits_for_holds() => out.push_str(&format!(
+            "it waits for {}, and goes on by itself when they are let go\nwhat now:\n  \
+             let one go                         sanderling tenants release --tenants ID\n  \
+             leave one out                      sanderling rollout skip {id} --tenant ID --reason \"…\"\n  \
+             end it                             sanderling rollout cancel {id} --reason \"…\"\n",
+            tenants_held(rollout)
+        )),
+        RolloutState::Paused => out.push_str(&format!(
+            "what now:\n  \
+             let it go on                       sanderling rollout resume {id}, then sanderling up\n  \
+             end it                             sanderling rollout cancel {id} --reason \"…\"\n"
+        )),
         _ => {}
     }
     out
@@ -189,6 +209,20 @@ fn at_gate(rollout: &Rollout) -> String {
          leave the others as they are       sanderling rollout cancel {id} --reason \"…\"\n"
     ));
     out
+}
+
+/// `3 held tenants`, and until when the first of them is.
+fn tenants_held(rollout: &Rollout) -> String {
+    let held = rollout.held();
+    let mut text = format!(
+        "{} held tenant{}",
+        number(held),
+        if held == 1 { "" } else { "s" }
+    );
+    if let Some(at) = rollout.hold_ends_at {
+        text.push_str(&format!(" (the first hold ends at {})", time(at)));
+    }
+    text
 }
 
 #[cfg(test)]

@@ -157,8 +157,14 @@ impl<'a> Run<'a> {
                 self.record(EventKind::Finished { state: *state })?;
             }
             None if gone => self.measured.leaders += 1,
-            // Its plans have no gates.
-            Some(Action::JudgeGate { .. } | Action::MeasuredGate { .. }) | None => {}
+            // Nobody pins tenants here, and its plans have no gates.
+            Some(
+                Action::Wait
+                | Action::EndHolds
+                | Action::JudgeGate { .. }
+                | Action::MeasuredGate { .. },
+            )
+            | None => {}
         }
         if self.rollout.state == RolloutState::Running {
             self.queue.put(self.conditions.poll_ms.max(1), Next::Lead);

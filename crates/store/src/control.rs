@@ -13,13 +13,14 @@ use sanderling_core::{
 
 use crate::perform::Control;
 use crate::port::{
-    Believed, Budget, Candidate, Command, CommandReceipt, Grant, Held, Idle, Leadership, Receipt,
-    RenewedClaim, Report, RolloutRecord, Store, StoreError, Submission, Submitted, TargetFilter,
-    TargetRecord, Wanted, WorkerRecord,
+    Believed, Budget, Candidate, Command, CommandReceipt, Grant, Held, Hold, HoldRecord, Idle,
+    Leadership, Receipt, RenewedClaim, Report, RolloutRecord, Store, StoreError, Submission,
+    Submitted, TargetFilter, TargetRecord, TenantsReceipt, Wanted, WorkerRecord,
 };
 use crate::verbs::{
-    abandon, act, believed, bundles, cancel, candidates, events, lead, list, note, raise, read,
-    reissue, renew, report, resume, retry, skip_gate, start, submit, workers,
+    abandon, act, believed, bundles, cancel, cancel_tenants, candidates, events, hold, lead, list,
+    note, pause, raise, read, reissue, renew, report, resume, retry, skip, skip_gate, start,
+    submit, workers,
 };
 
 /// An open store.
@@ -198,7 +199,6 @@ impl Store for Handle {
                 };
                 self.0.perform(verb).await
             }
-            Command::Retry { class } => self.0.perform(retry::Retry { id, actor, class }).await,
             Command::SkipGate { gate, reason } => {
                 let verb = skip_gate::SkipGate {
                     id,
@@ -208,10 +208,56 @@ impl Store for Handle {
                 };
                 self.0.perform(verb).await
             }
+            Command::Pause { reason } => self.0.perform(pause::Pause { id, actor, reason }).await,
+            Command::Retry { class } => {
+                let what = retry::What::Failed(class);
+                self.0.perform(retry::Retry { id, actor, what }).await
+            }
+            Command::RetryNotStarted => {
+                let what = retry::What::NotStarted;
+                self.0.perform(retry::Retry { id, actor, what }).await
+            }
+            Command::Skip { tenant, reason } => {
+                let verb = skip::Skip {
+                    id,
+                    actor,
+                    tenant,
+                    reason,
+                };
+                self.0.perform(verb).await
+            }
             Command::Cancel { reason } => {
                 self.0.perform(cancel::Cancel { id, actor, reason }).await
             }
         }
+    }
+
+    async fn hold(&self, hold: &Hold, actor: &str) -> Answer<TenantsReceipt> {
+        let (hold, actor) = (hold.clone(), actor.to_owned());
+        self.0.perform(hold::Pin { hold, actor }).await
+    }
+
+    async fn release(&self, tenants: &[TenantId], actor: &str) -> Answer<TenantsReceipt> {
+        let (tenants, actor) = (tenants.to_vec(), actor.to_owned());
+        self.0.perform(hold::LetGo { tenants, actor }).await
+    }
+
+    async fn cancel_tenants(
+        &self,
+        tenants: &[TenantId],
+        reason: &str,
+        actor: &str,
+    ) -> Answer<TenantsReceipt> {
+        let verb = cancel_tenants::CancelTenants {
+            tenants: tenants.to_vec(),
+            reason: reason.to_owned(),
+            actor: actor.to_owned(),
+        };
+        self.0.perform(verb).await
+    }
+
+    async fn holds(&self) -> Answer<Vec<HoldRecord>> {
+        self.0.perform(hold::Holds).await
     }
 
     async fn events(&self, id: &RolloutId, after_seq: i64, limit: u32) -> Answer<Vec<Event>> {

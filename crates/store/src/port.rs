@@ -4,6 +4,8 @@
 //! `BEGIN IMMEDIATE`), append events numbered under that lock, and fold them into the rollout's state.
 
 mod error;
+mod hold;
+mod report;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -19,6 +21,8 @@ use sanderling_core::{
 pub use crate::alive::{HostAway, WorkerRecord};
 pub use crate::budget::{Budget, Idle};
 pub use error::StoreError;
+pub use hold::{Hold, HoldRecord, TenantsReceipt};
+pub use report::{Receipt, Report, TargetResult};
 
 /// The control store of one fleet.
 #[async_trait]
@@ -147,6 +151,29 @@ pub trait Store: Send + Sync {
         command: &Command,
         actor: &str,
     ) -> Result<CommandReceipt, StoreError>;
+
+    /// Pins tenants, whatever rollout they are in: what is pending there does not start before the hold ends. A tenant that
+    /// is pinned already gets the new reason and end. Repeating it is harmless.
+    async fn hold(&self, hold: &Hold, actor: &str) -> Result<TenantsReceipt, StoreError>;
+
+    /// Lets pinned tenants go: their targets are pending again, and a rollout that waited for them runs.
+    async fn release(
+        &self,
+        tenants: &[TenantId],
+        actor: &str,
+    ) -> Result<TenantsReceipt, StoreError>;
+
+    /// Cancels what has not begun for these tenants in the rollouts that are active. Refused where all that is left of them
+    /// is in flight, or may be on its way.
+    async fn cancel_tenants(
+        &self,
+        tenants: &[TenantId],
+        reason: &str,
+        actor: &str,
+    ) -> Result<TenantsReceipt, StoreError>;
+
+    /// The tenants that are pinned now, by id.
+    async fn holds(&self) -> Result<Vec<HoldRecord>, StoreError>;
 
     /// Events of a rollout after `after_seq`, in order, at most `limit`.
     async fn events(
@@ -371,73 +398,6 @@ pub enum RenewedClaim {
     Stale,
 }
 
-/// What became of one claim.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Report {
-    /// The claim.
-    pub held: Held,
-    /// What became of it.
-    pub result: TargetResult,
-    /// Where the worker keeps the claim's connection, how many it has kept on the host by then, this one included: its place
-    /// in the host's budget stays taken.
-    pub kept: Option<u64>,
-}
-
-/// What became of a claim.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum TargetResult {
-    /// The target has an outcome.
-    Ended {
-        /// `Succeeded`, `UpToDate`, `Partial`, `Failed`, `Dirty` or `Deferred`, which is a failure where the wave was
-        /// swept.
-        outcome: Outcome,
-        /// Versions that this rollout applied to it, by evidence, in this claim and those before.
-        applied: Vec<Version>,
-        /// Why it failed.
-        failure: Option<Failure>,
-    },
-    /// A transient error: pending again, not before `after` has passed; counts one attempt of its class.
-    Retry {
-        /// What happened.
-        failure: Failure,
-        /// How long to wait.
-        after: Duration,
-        /// Versions applied so far, by evidence.
-        applied: Vec<Version>,
-        /// Whether the claim's epoch was committed to the fence, so that nothing of it is still on its way.
-        fenced: bool,
-    },
-    /// Given back because its host is away: pending again, not before `after` has passed. No attempt of its own.
-    HostAway {
-        /// What the host did.
-        failure: Failure,
-        /// How long to wait.
-        after: Duration,
-        /// Versions applied so far, by evidence.
-        applied: Vec<Version>,
-        /// As of a retry.
-        fenced: bool,
-    },
-    /// Given back unused or between versions, by a drain: pending again at once.
-    Released {
-        /// Versions applied so far, by evidence.
-        applied: Vec<Version>,
-        /// Whether nothing of the claim can still be on its way.
-        fenced: bool,
-    },
-}
-
-/// What `report` did with one report.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Receipt {
-    /// Recorded.
-    Recorded,
-    /// Recorded, and it crossed a limit: the rollout is halted.
-    Halted,
-    /// The claim was not current: nothing changed.
-    Stale,
-}
-
 /// The right to act as the fleet's leader until the lease ends.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Leadership {
@@ -457,7 +417,12 @@ pub enum Command {
         /// The operator has seen what failed.
         acknowledge: bool,
     },
-    /// Make failed targets pending again, and let the rollout run.
+    /// Stop starts; those in flight finish the version at hand.
+    Pause {
+        /// Why, where that was said.
+        reason: Option<String>,
+    },
+    /// Make failed targets pending again, and let the rollout run, unless it is paused.
     Retry {
         /// Only those whose cause is of this class; all failed ones where absent.
         class: Option<ErrorClass>,
@@ -466,6 +431,16 @@ pub enum Command {
     SkipGate {
         /// The gate's name.
         gate: String,
+        /// Why.
+        reason: String,
+    },
+    /// Go on with targets that have not begun: those that a person skipped or cancelled are pending again, and a halted
+    /// rollout runs, which acknowledges its failures. What failed stays failed.
+    RetryNotStarted,
+    /// Leave one target out: `skipped`. Refused while it is in flight or something may be on its way to it.
+    Skip {
+        /// The tenant.
+        tenant: TenantId,
         /// Why.
         reason: String,
     },
@@ -481,6 +456,6 @@ pub enum Command {
 pub struct CommandReceipt {
     /// Whether anything changed; false when it had been done before.
     pub changed: bool,
-    /// Targets affected (retried, cancelled).
+    /// Targets affected (retried, skipped, cancelled).
     pub targets: u64,
 }

@@ -102,7 +102,7 @@ impl Claims {
                 self.ended.retain(|_, ended| *ended != deferred);
                 Vec::new()
             }
-            EventKind::Halted { .. } | EventKind::Cancelled { .. } => {
+            EventKind::Halted { .. } | EventKind::Paused { .. } | EventKind::Cancelled { .. } => {
                 self.halted = true;
                 Vec::new()
             }
@@ -111,12 +111,30 @@ impl Claims {
                 Vec::new()
             }
             EventKind::Retried { .. } => {
-                // The event does not say whom; they have ended, so any of them may start again.
+                // The event does not say whom; they have ended, so any of them may start again. A paused rollout stays
+                // so, which only its `resumed` would tell from a halted one.
                 self.ended.clear();
                 self.halted = false;
                 Vec::new()
             }
-            EventKind::Submitted { .. }
+            EventKind::Skipped { tenant, wave, .. } => {
+                self.ended
+                    .insert(tenant.to_string(), (*wave, Outcome::Skipped));
+                Vec::new()
+            }
+            EventKind::TenantCancelled {
+                tenant,
+                wave,
+                outcome,
+                ..
+            } => {
+                self.ended.insert(tenant.to_string(), (*wave, *outcome));
+                Vec::new()
+            }
+            EventKind::Held { .. }
+            | EventKind::HoldEnded { .. }
+            | EventKind::Waiting { .. }
+            | EventKind::Submitted { .. }
             | EventKind::WaveOpened { .. }
             | EventKind::GateMeasured { .. }
             | EventKind::GateJudged { .. }

@@ -78,10 +78,11 @@ pub(super) fn swept(rollout: &mut Rollout, at: Micros, wave: usize, targets: u64
     Ok(())
 }
 
-/// Policy stopped it; written in the transaction of the failure that crossed the limit.
+/// Policy stopped it; written in the transaction of the failure that crossed the limit. A paused one halts too: else to
+/// resume it would lead past a limit that nobody acknowledged.
 pub(super) fn halted(rollout: &mut Rollout, halt: &Halt) -> Checked {
-    if rollout.state != RolloutState::Running {
-        return Err("only a running rollout halts".into());
+    if !matches!(rollout.state, RolloutState::Running | RolloutState::Paused) {
+        return Err("only a running or paused rollout halts".into());
     }
     rollout.state = RolloutState::Halted;
     rollout.halt = Some(halt.clone());
@@ -99,6 +100,9 @@ pub(super) fn finished(rollout: &mut Rollout, at: Micros, state: RolloutState) -
             "wave {} has targets that have not ended",
             open.name
         ));
+    }
+    if rollout.held() > 0 {
+        return Err(format!("{} targets are held", rollout.held()));
     }
     let earned = rollout.final_state();
     if state != earned {

@@ -6,6 +6,7 @@
 mod claims;
 mod error;
 mod gates;
+mod holds;
 mod lifecycle;
 mod record;
 mod transition;

@@ -10,7 +10,7 @@ use crate::rollout::{Halt, Rollout, RolloutState};
 
 impl Rollout {
     /// Makes the event that follows the last one, folds it, and returns what is to be persisted in one transaction:
-    /// the event and what it calls for. A failure that crosses a limit of a running rollout is followed by `Halted`; a
+    /// the event and what it calls for. A failure that crosses a limit of a running or paused rollout is followed by `Halted`; a
     /// measurement by what its gate says, once it says something; and a gate that fails by `Halted`.
     ///
     /// # Errors
@@ -85,7 +85,8 @@ impl Rollout {
         else {
             return None;
         };
-        if self.state != RolloutState::Running || !outcome.counts_to_halt() {
+        let halts = matches!(self.state, RolloutState::Running | RolloutState::Paused);
+        if !halts || !outcome.counts_to_halt() {
             return None;
         }
         let wave = self.waves.get(*wave)?;

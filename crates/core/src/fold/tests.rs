@@ -310,9 +310,12 @@ fn waves_open_one_after_the_other_and_the_rollout_finishes() {
                     .record(Micros(4), ended("t", wave, wave as i64 + 1, outcome))
                     .unwrap();
             }
-            Action::Sweep(wave) => panic!("nothing of wave {wave} is deferred"),
-            other @ (Action::JudgeGate { .. } | Action::MeasuredGate { .. }) => {
-                panic!("there is no gate: {other:?}")
+            other @ (Action::Sweep(_)
+            | Action::Wait
+            | Action::EndHolds
+            | Action::JudgeGate { .. }
+            | Action::MeasuredGate { .. }) => {
+                panic!("nothing is deferred or held, and there is no gate: {other:?}")
             }
             Action::Finish(state) => {
                 rollout

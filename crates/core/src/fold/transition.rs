@@ -1,8 +1,9 @@
 //! The one entry: order first, then the transition of that kind.
 
 use super::error::{Checked, FoldError};
-use super::{claims, gates, lifecycle, verbs};
+use super::{claims, gates, holds, lifecycle, verbs};
 use crate::event::{Event, EventKind};
+use crate::ids::Micros;
 use crate::rollout::Rollout;
 
 /// Folds one event into the rollout.
@@ -87,11 +88,39 @@ fn apply(rollout: &mut Rollout, event: &Event) -> Checked {
             not_before: _,
         } => claims::released(rollout, (tenant, *wave, *epoch)),
         EventKind::Halted { halt } => lifecycle::halted(rollout, halt),
+        EventKind::Paused { .. } => verbs::paused(rollout),
         EventKind::Resumed { actor: _ } => verbs::resumed(rollout),
         EventKind::Retried { actor: _, targets } => verbs::retried(rollout, targets),
+        EventKind::Skipped {
+            tenant,
+            wave,
+            was,
+            cause,
+            ..
+        } => verbs::skipped(rollout, (tenant, *wave, *was), cause.as_deref()),
         EventKind::Cancelled {
             targets, partial, ..
         } => verbs::cancelled(rollout, at, targets, partial),
+        EventKind::GateMeasured { .. }
+        | EventKind::GateJudged { .. }
+        | EventKind::GateSkipped { .. } => apply_gate(rollout, at, &event.kind),
+        EventKind::Held { targets, until, .. } => holds::held(rollout, targets, *until),
+        EventKind::HoldEnded { targets, until, .. } => holds::hold_ended(rollout, targets, *until),
+        EventKind::Waiting { held } => holds::waiting(rollout, *held),
+        EventKind::TenantCancelled {
+            tenant,
+            wave,
+            was,
+            outcome,
+            ..
+        } => verbs::tenant_cancelled(rollout, (tenant, *wave, *was), *outcome),
+        EventKind::Finished { state } => lifecycle::finished(rollout, at, *state),
+    }
+}
+
+/// What became of a gate.
+fn apply_gate(rollout: &mut Rollout, at: Micros, kind: &EventKind) -> Checked {
+    match kind {
         EventKind::GateMeasured {
             wave,
             gate,
@@ -111,7 +140,7 @@ fn apply(rollout: &mut Rollout, event: &Event) -> Checked {
             actor,
             reason,
         } => gates::skipped(rollout, (*wave, gate), actor, reason),
-        EventKind::Finished { state } => lifecycle::finished(rollout, at, *state),
+        other => Err(format!("{} is no event of a gate", other.as_str())),
     }
 }
 

@@ -3,13 +3,24 @@
 use std::collections::BTreeMap;
 
 use super::error::Checked;
+use super::holds;
 use crate::event::RetriedTargets;
 use crate::halt::Tally;
-use crate::ids::Micros;
+use crate::ids::{Micros, TenantId};
 use crate::outcome::Outcome;
 use crate::rollout::{Rollout, RolloutState};
 
-/// A person has seen what failed: counting begins anew, while outcomes and causes stay.
+/// A person stopped starts. Nothing that was counted is forgotten: a failure that comes in now may still halt it.
+pub(super) fn paused(rollout: &mut Rollout) -> Checked {
+    if !matches!(rollout.state, RolloutState::Running | RolloutState::Waiting) {
+        return Err("only a running or waiting rollout is paused".into());
+    }
+    rollout.state = RolloutState::Paused;
+    Ok(())
+}
+
+/// A person lets it go on. To resume a halted one is to have seen what failed: counting begins anew, while outcomes and
+/// causes stay. A pause acknowledges nothing, else whoever pauses and resumes often enough would never be halted.
 pub(super) fn resumed(rollout: &mut Rollout) -> Checked {
     if !matches!(
         rollout.state,
@@ -17,19 +28,22 @@ pub(super) fn resumed(rollout: &mut Rollout) -> Checked {
     ) {
         return Err("only a halted, paused or waiting rollout resumes".into());
     }
-    rollout.tally = Tally::default();
-    for wave in &mut rollout.waves {
-        wave.tally = Tally::default();
+    if rollout.state == RolloutState::Halted {
+        rollout.tally = Tally::default();
+        for wave in &mut rollout.waves {
+            wave.tally = Tally::default();
+        }
     }
     rollout.halt = None;
     rollout.state = RolloutState::Running;
     Ok(())
 }
 
-/// Targets go back to pending and out of tallies and causes; the rollout runs.
+/// Targets go back to pending and out of tallies and causes; the rollout runs, unless a person has paused it.
 ///
 /// Tallies may have been reset by `Resumed` since these targets failed, hence they saturate. `consecutive` begins
-/// anew: a person stepped in between. A group's examples stay until the whole group is retried.
+/// anew: a person stepped in between; not so where targets only go on from where a pause stopped them. A group's examples
+/// stay until the whole group is retried.
 pub(super) fn retried(rollout: &mut Rollout, targets: &[RetriedTargets]) -> Checked {
     if rollout.state == RolloutState::Cancelled {
         return Err("a cancelled rollout stays so; start a new one".into());
@@ -41,13 +55,20 @@ pub(super) fn retried(rollout: &mut Rollout, targets: &[RetriedTargets]) -> Chec
     for retried in targets {
         put_back(&mut next, retried)?;
     }
-    next.tally.consecutive = 0;
-    for wave in &mut next.waves {
-        wave.tally.consecutive = 0;
+    if targets
+        .iter()
+        .any(|retried| retried.outcome != Outcome::Partial)
+    {
+        next.tally.consecutive = 0;
+        for wave in &mut next.waves {
+            wave.tally.consecutive = 0;
+        }
     }
     next.halt = None;
     next.ended_at = None;
-    next.state = RolloutState::Running;
+    if next.state != RolloutState::Paused {
+        next.state = RolloutState::Running;
+    }
     *rollout = next;
     Ok(())
 }
@@ -89,10 +110,15 @@ fn put_back(rollout: &mut Rollout, retried: &RetriedTargets) -> Checked {
         .ok_or_else(|| format!("{targets} retried targets are {outcome} without a cause"))?;
     into.tally.forgive(cause, *targets);
     rollout.tally.forgive(cause, *targets);
+    forget(rollout, cause, *targets)
+}
+
+/// Takes targets out of the group of their cause.
+fn forget(rollout: &mut Rollout, cause: &str, targets: u64) -> Checked {
     let group = rollout
         .causes
         .get_mut(cause)
-        .filter(|group| group.tenants >= *targets)
+        .filter(|group| group.tenants >= targets)
         .ok_or_else(|| format!("fewer than {targets} targets failed for {cause}"))?;
     group.tenants -= targets;
     group.moved = group.moved.min(group.tenants);
@@ -102,7 +128,82 @@ fn put_back(rollout: &mut Rollout, retried: &RetriedTargets) -> Checked {
     Ok(())
 }
 
-/// What has not begun, or waits for a sweep, is cancelled; what is in flight drains. The event must name exactly what there is, so that
+/// A person leaves a target out. Its failure, if it had failed, is no cause to look into any more, and stays counted: a
+/// limit that was crossed is not uncrossed by looking away.
+pub(super) fn skipped(
+    rollout: &mut Rollout,
+    (tenant, wave, was): (&TenantId, usize, Outcome),
+    cause: Option<&str>,
+) -> Checked {
+    if !matches!(
+        was,
+        Outcome::Pending
+            | Outcome::Deferred
+            | Outcome::Held
+            | Outcome::Partial
+            | Outcome::Failed
+            | Outcome::Dirty
+    ) {
+        return Err(format!("a target that is {was} is not skipped"));
+    }
+    let mut next = rollout.clone();
+    set_aside(&mut next, (tenant, wave, was), Outcome::Skipped)?;
+    if was.counts_to_halt() {
+        let cause = cause.ok_or_else(|| format!("tenant {tenant} is {was} without a cause"))?;
+        if let Some(group) = next.causes.get_mut(cause) {
+            group.examples.retain(|example| example != tenant);
+        }
+        forget(&mut next, cause, 1)?;
+    }
+    *rollout = next;
+    Ok(())
+}
+
+/// A person cancels a target that has not begun; one between two versions is partial.
+pub(super) fn tenant_cancelled(
+    rollout: &mut Rollout,
+    target: (&TenantId, usize, Outcome),
+    outcome: Outcome,
+) -> Checked {
+    let was = target.2;
+    if !matches!(was, Outcome::Pending | Outcome::Deferred | Outcome::Held) {
+        return Err(format!("a target that is {was} is not cancelled"));
+    }
+    if !matches!(outcome, Outcome::Cancelled | Outcome::Partial) {
+        return Err(format!("a target is not cancelled as {outcome}"));
+    }
+    let mut next = rollout.clone();
+    set_aside(&mut next, target, outcome)?;
+    *rollout = next;
+    Ok(())
+}
+
+/// Takes one target that nobody has in hand out of what is left to do.
+fn set_aside(
+    rollout: &mut Rollout,
+    (tenant, wave, was): (&TenantId, usize, Outcome),
+    becomes: Outcome,
+) -> Checked {
+    if !rollout.state.is_active() {
+        return Err("it has ended".into());
+    }
+    if rollout.in_flight.contains_key(tenant) {
+        return Err(format!("tenant {tenant} is in flight"));
+    }
+    let of = rollout
+        .waves
+        .get_mut(wave)
+        .ok_or_else(|| format!("there is no wave {wave}"))?;
+    let startable = was != Outcome::Pending || of.startable() > 0;
+    if !startable || !of.counts.remove(was, 1) {
+        return Err(format!("wave {} has no {was} target left", of.name));
+    }
+    of.counts.add(becomes, 1);
+    holds::fewer(rollout);
+    Ok(())
+}
+
+/// What has not begun, or waits for a sweep or for its hold to end, is cancelled; what is in flight drains. The event must name exactly what there is, so that
 /// the store's targets and these counts cannot drift apart.
 pub(super) fn cancelled(
     rollout: &mut Rollout,
@@ -117,11 +218,12 @@ pub(super) fn cancelled(
     let mut next = rollout.clone();
     for (index, wave) in next.waves.iter_mut().enumerate() {
         let of = |named: &BTreeMap<usize, u64>| named.get(&index).copied().unwrap_or(0);
-        let (pending, deferred) = (wave.startable(), wave.deferred());
-        let (there, said) = (pending + deferred, of(&cancelled) + of(&partial));
+        let (pending, deferred, held) = (wave.startable(), wave.deferred(), wave.held());
+        let (there, said) = (pending + deferred + held, of(&cancelled) + of(&partial));
         if there != said
             || !wave.counts.remove(Outcome::Pending, pending)
             || !wave.counts.remove(Outcome::Deferred, deferred)
+            || !wave.counts.remove(Outcome::Held, held)
         {
             return Err(format!(
                 "wave {} has {there} targets to cancel, not {said}",
@@ -132,6 +234,7 @@ pub(super) fn cancelled(
         wave.counts.add(Outcome::Partial, of(&partial));
     }
     next.halt = None;
+    next.hold_ends_at = None;
     next.state = RolloutState::Cancelled;
     next.ended_at = Some(at);
     *rollout = next;
@@ -149,3 +252,6 @@ fn by_wave(rollout: &Rollout, counts: &[(usize, u64)]) -> Result<BTreeMap<usize,
     }
     Ok(by_wave)
 }
+
+#[cfg(test)]
+mod tests;

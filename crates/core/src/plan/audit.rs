@@ -36,7 +36,11 @@ fn tenants(plan: &Plan, found: &mut Vec<String>) {
         let reason = left.failure.is_some();
         let fits = match left.outcome {
             Outcome::UpToDate => !reason,
-            Outcome::Skipped | Outcome::Failed | Outcome::Dirty | Outcome::Unreachable => reason,
+            Outcome::Held
+            | Outcome::Skipped
+            | Outcome::Failed
+            | Outcome::Dirty
+            | Outcome::Unreachable => reason,
             _ => false,
         };
         if !fits {

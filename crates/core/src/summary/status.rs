@@ -104,7 +104,9 @@ impl StatusSummary {
     fn count(&mut self, assessment: &Assessment) -> &mut u64 {
         match assessment {
             Assessment::UpToDate => &mut self.up_to_date,
-            Assessment::Pending { .. } | Assessment::OutOfOrder { .. } => &mut self.behind,
+            Assessment::Pending { .. } | Assessment::OutOfOrder { .. } | Assessment::Held(_) => {
+                &mut self.behind
+            }
             Assessment::Ahead { .. } => &mut self.ahead,
             Assessment::Edited { .. } => &mut self.edited,
             Assessment::Dirty { .. } => &mut self.dirty,

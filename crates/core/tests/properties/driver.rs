@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use sanderling_core::event::RetriedTargets;
+use sanderling_core::event::{HeldTargets, RetriedTargets};
 use sanderling_core::halt::{Limits, judge};
 use sanderling_core::plan::{Plan, PlannedTarget};
 use sanderling_core::rollout::Action;
@@ -85,6 +85,10 @@ impl Driver {
             let kind = match action {
                 Action::OpenWave(wave) => EventKind::WaveOpened { wave: *wave },
                 Action::Sweep(wave) => self.sweep(*wave),
+                Action::Wait => EventKind::Waiting {
+                    held: self.rollout.held(),
+                },
+                Action::EndHolds => unreachable!("no hold here ends by itself"),
                 Action::Finish(state) => EventKind::Finished { state: *state },
                 Action::JudgeGate { .. } => self.rollout.verdict(Micros(self.clock)).unwrap(),
                 Action::MeasuredGate { .. } => unreachable!("never decided"),
@@ -203,9 +207,13 @@ impl Driver {
         self.halts_are_exact(wave, outcome);
     }
 
-    /// A running rollout is within its limits after every failure.
+    /// A rollout that runs, or would when it is resumed, is within its limits after every failure.
     fn halts_are_exact(&self, wave: usize, outcome: Outcome) {
-        if outcome.counts_to_halt() && self.rollout.state == RolloutState::Running {
+        let runs = matches!(
+            self.rollout.state,
+            RolloutState::Running | RolloutState::Paused
+        );
+        if outcome.counts_to_halt() && runs {
             let wave = &self.rollout.waves[wave];
             assert_eq!(judge(&wave.limits, &wave.tally), None);
             assert_eq!(
@@ -233,12 +241,101 @@ impl Driver {
     }
 
     pub(crate) fn resume(&mut self) {
-        if self.rollout.state == RolloutState::Halted {
-            self.acknowledged = true;
+        let halted = self.rollout.state == RolloutState::Halted;
+        self.acknowledged |= halted;
+        if halted || self.rollout.state == RolloutState::Paused {
             self.record(EventKind::Resumed {
                 actor: "eve".into(),
             });
         }
+    }
+
+    pub(crate) fn pause(&mut self) {
+        if matches!(
+            self.rollout.state,
+            RolloutState::Running | RolloutState::Waiting
+        ) {
+            self.record(EventKind::Paused {
+                actor: "eve".into(),
+                reason: None,
+            });
+        }
+    }
+
+    /// Leaves out one target that nobody has in hand.
+    pub(crate) fn skip(&mut self, dice: &mut Dice) {
+        let left = |t: &Target| {
+            t.claim.is_none()
+                && !matches!(
+                    t.outcome,
+                    Outcome::Succeeded | Outcome::UpToDate | Outcome::Skipped | Outcome::Cancelled
+                )
+        };
+        let Some(tenant) = self
+            .pick(dice, left)
+            .filter(|_| self.rollout.state.is_active())
+        else {
+            return;
+        };
+        let target = self.targets.get_mut(&tenant).unwrap();
+        let was = std::mem::replace(&mut target.outcome, Outcome::Skipped);
+        let cause = target.cause.take().map(|failure| failure.cause.to_string());
+        // A failure that is left out stays counted, so tallies cannot be rebuilt from targets any more.
+        self.acknowledged |= cause.is_some();
+        let wave = target.wave;
+        self.record(EventKind::Skipped {
+            tenant,
+            wave,
+            was,
+            cause,
+            actor: "eve".into(),
+            reason: "test".into(),
+        });
+    }
+
+    /// Pins the tenants of every third target that nobody has in hand.
+    pub(crate) fn hold(&mut self) {
+        if !self.rollout.state.is_active() {
+            return;
+        }
+        let mut groups: BTreeMap<(usize, Outcome), u64> = BTreeMap::new();
+        let waits = |t: &Target| matches!(t.outcome, Outcome::Pending | Outcome::Deferred);
+        for target in self.targets.values_mut().step_by(3) {
+            if waits(target) && target.claim.is_none() {
+                *groups.entry((target.wave, target.outcome)).or_default() += 1;
+                target.outcome = Outcome::Held;
+            }
+        }
+        let group = |((wave, outcome), targets)| HeldTargets {
+            wave,
+            outcome,
+            targets,
+        };
+        self.record(EventKind::Held {
+            targets: groups.into_iter().map(group).collect(),
+            actor: None,
+            reason: None,
+            until: None,
+        });
+    }
+
+    /// Lets all of them go.
+    pub(crate) fn let_go(&mut self) {
+        if !self.rollout.state.is_active() {
+            return;
+        }
+        let mut groups: BTreeMap<usize, u64> = BTreeMap::new();
+        for target in self.targets.values_mut() {
+            if target.outcome == Outcome::Held {
+                *groups.entry(target.wave).or_default() += 1;
+                target.outcome = Outcome::Pending;
+            }
+        }
+        self.record(EventKind::HoldEnded {
+            actor: None,
+            targets: groups.into_iter().collect(),
+            until: None,
+        });
     }
 
     /// Retries all that failed, or only those of one cause.
@@ -284,7 +381,10 @@ impl Driver {
         }
         let mut targets: BTreeMap<usize, u64> = BTreeMap::new();
         for target in self.targets.values_mut() {
-            let waits = matches!(target.outcome, Outcome::Pending | Outcome::Deferred);
+            let waits = matches!(
+                target.outcome,
+                Outcome::Pending | Outcome::Deferred | Outcome::Held
+            );
             if waits && target.claim.is_none() {
                 target.outcome = Outcome::Cancelled;
                 *targets.entry(target.wave).or_default() += 1;

@@ -67,8 +67,14 @@ fn step(driver: &mut Driver, dice: &mut Dice) {
         35 | 36 => driver.take_over(dice),
         37 => driver.resume(),
         38 => driver.retry(dice),
-        _ if dice.roll(20) == 0 => driver.cancel(),
-        _ => {}
+        _ => match dice.roll(20) {
+            0 => driver.cancel(),
+            1..=4 => driver.pause(),
+            5..=7 => driver.skip(dice),
+            8..=10 => driver.hold(),
+            11..=15 => driver.let_go(),
+            _ => driver.resume(),
+        },
     }
 }
 
@@ -160,6 +166,11 @@ fn sweeps_once(log: &[Event]) {
     for event in log {
         match &event.kind {
             EventKind::Retried { .. } => swept.clear(),
+            EventKind::HoldEnded { targets, .. } => {
+                for (wave, _) in targets {
+                    swept.remove(wave);
+                }
+            }
             EventKind::Swept { wave, .. } => assert!(swept.insert(*wave), "{event:?}"),
             EventKind::Ended {
                 wave,
@@ -177,7 +188,7 @@ fn starts_after_halts(log: &[Event]) -> usize {
     let mut starts = 0;
     for event in log {
         match &event.kind {
-            EventKind::Halted { .. } => halted = true,
+            EventKind::Halted { .. } | EventKind::Paused { .. } => halted = true,
             EventKind::Resumed { .. } | EventKind::Retried { .. } => halted = false,
             EventKind::Started {
                 takeover: false, ..

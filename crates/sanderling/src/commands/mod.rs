@@ -13,6 +13,7 @@ mod repair;
 mod rollout;
 mod selection;
 mod status;
+mod tenants;
 mod up;
 mod verify;
 
@@ -55,6 +56,7 @@ pub(crate) fn run(cli: Cli, printer: Printer) -> anyhow::Result<Exit> {
             Command::Status(args) => status::run(&wiring, &args).await,
             Command::Verify(args) => verify::run(&wiring, &args).await,
             Command::Rollout(args) => rollout::run(&wiring, &args).await,
+            Command::Tenants(args) => tenants::run(&wiring, &args).await,
             Command::Repair(verb) => repair::run(&wiring, &verb).await,
             Command::Doctor(args) => doctor::run(&wiring, &args).await,
             Command::Coordinator(_) => process::coordinator(&wiring).await,

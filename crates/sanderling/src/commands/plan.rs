@@ -47,6 +47,7 @@ pub(crate) fn text(planned: &Planned) -> String {
     for (n, what) in [
         (summary.ahead, "ahead"),
         (summary.dirty, "dirty"),
+        (summary.held.unwrap_or(0), "held"),
         (summary.unreachable, "unreachable"),
     ] {
         if n > 0 {

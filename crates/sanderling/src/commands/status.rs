@@ -45,6 +45,7 @@ fn text(report: &StatusReport) -> String {
         (summary.edited, "with an edited migration"),
         (summary.dirty, "dirty"),
         (summary.unreachable, "unreachable"),
+        (summary.held.unwrap_or(0), "of them held"),
     ];
     let parts: Vec<_> = counts
         .iter()

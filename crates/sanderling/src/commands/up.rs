@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail};
 use sanderling_claims::Claims;
 use sanderling_coordinator::{Fleet, Planned};
-use sanderling_core::{RolloutId, RolloutState, TenantId};
-use sanderling_store::{RolloutRecord, Store, StoreError, Submission};
+use sanderling_core::{Outcome, RolloutId, RolloutState, TenantId};
+use sanderling_store::{RolloutRecord, Store, StoreError, Submission, TargetFilter, TargetRecord};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -20,6 +20,8 @@ use crate::render;
 use crate::signals::Signals;
 use crate::wiring::Wiring;
 
+/// Held targets looked at to find the rollout that waits for them.
+const MOST_HELD: u32 = 100_000;
 /// How long `up` waits for a live worker of the cluster.
 const WORKER_WAIT: Duration = Duration::from_secs(30);
 
@@ -104,8 +106,8 @@ fn finish(wiring: &Wiring, record: &RolloutRecord) -> anyhow::Result<Exit> {
     Ok(Exit::of(record.rollout.state))
 }
 
-/// The active rollout of the same bundle and target that has one of these tenants in flight, if there is one: what
-/// looks up to date may just have been migrated by it.
+/// The active rollout of the same bundle and target that has one of these tenants in flight or waits for it, if there is
+/// one: what looks up to date may just have been migrated by it, and what the plan leaves out as held is held there.
 async fn at_work(
     store: Option<&dyn Store>,
     planned: &Planned,
@@ -123,12 +125,26 @@ async fn at_work(
         .await?
         .into_iter()
         .map(|record| record.rollout)
-        .find(|rollout| {
-            rollout.bundle == planned.plan.bundle
-                && rollout.target == planned.plan.target
-                && rollout.in_flight.keys().any(selected)
+        .filter(|rollout| {
+            rollout.bundle == planned.plan.bundle && rollout.target == planned.plan.target
         });
-    Ok(alike.map(|rollout| rollout.id))
+    for rollout in alike {
+        if rollout.in_flight.keys().any(selected) {
+            return Ok(Some(rollout.id));
+        }
+        if rollout.held() > 0 {
+            let held = TargetFilter::Outcome(Outcome::Held);
+            let held = store.targets(&rollout.id, held, None, MOST_HELD).await?;
+            let in_wave = |target: &TargetRecord| target.wave.is_some();
+            if held
+                .iter()
+                .any(|target| in_wave(target) && selected(&target.target.tenant))
+            {
+                return Ok(Some(rollout.id));
+            }
+        }
+    }
+    Ok(None)
 }
 
 async fn submit(

@@ -5,7 +5,7 @@
 //! it sets the fields.
 
 mod build;
-mod duration;
+pub(crate) mod duration;
 mod error;
 mod gates;
 mod keys;

@@ -248,6 +248,7 @@ impl Control {
             Decided::Act(Action::JudgeGate { .. } | Action::MeasuredGate { .. }) => {
                 unreachable!("its plan has no gates")
             }
+            Decided::Act(Action::Wait | Action::EndHolds) => return,
             Decided::Halt => EventKind::Halted { halt: a_halt() },
         };
         let opens = match &kind {

@@ -106,7 +106,9 @@ impl Hash for Decided {
             Self::Act(Action::Finish(end)) => (2, end).hash(state),
             Self::Act(Action::Sweep(wave)) => (3, wave).hash(state),
             // Its plan has no gates.
-            Self::Act(Action::JudgeGate { .. } | Action::MeasuredGate { .. }) => 4.hash(state),
+            Self::Act(Action::JudgeGate { .. } | Action::MeasuredGate { .. }) => 6.hash(state),
+            Self::Act(Action::Wait) => 4.hash(state),
+            Self::Act(Action::EndHolds) => 5.hash(state),
         }
     }
 }
@@ -226,6 +228,7 @@ impl Hash for Folded {
             in_flight,
             halt,
             started_after_halt,
+            hold_ends_at,
             submitted_at: _,
             ended_at,
             last_seq: _,
@@ -236,7 +239,14 @@ impl Hash for Folded {
             policy: _,
             left_out: _,
         } = &*self.0;
-        (state, started_after_halt, halt.is_some(), ended_at).hash(hasher);
+        (
+            state,
+            started_after_halt,
+            halt.is_some(),
+            hold_ends_at,
+            ended_at,
+        )
+            .hash(hasher);
         for Wave {
             opened_at,
             swept_at,

@@ -8,10 +8,11 @@ use crate::perform::{Mode, Verb};
 use crate::port::StoreError;
 
 /// Every step, oldest first. A step that was released is never edited; the next one follows it.
-const STEPS: [&str; 3] = [
+const STEPS: [&str; 4] = [
     include_str!("0001_first.sql"),
     include_str!("0002_kept.sql"),
     include_str!("0003_away.sql"),
+    include_str!("0004_holds.sql"),
 ];
 
 /// The version this program writes.

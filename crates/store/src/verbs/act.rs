@@ -10,7 +10,7 @@ use super::lead;
 use crate::link::{Fault, Tx, values};
 use crate::perform::{Mode, Verb};
 use crate::port::{Leadership, StoreError, TargetRef};
-use crate::rows::{rollouts, targets};
+use crate::rows::{holds, rollouts, targets};
 
 /// The arguments of `Store::act`.
 pub(crate) struct Act {
@@ -40,6 +40,13 @@ impl Verb for Act {
         let kind = match &self.action {
             Action::OpenWave(wave) => EventKind::WaveOpened { wave: *wave },
             Action::Sweep(wave) => self.sweep(tx, *wave).await?,
+            Action::Wait => EventKind::Waiting {
+                held: locked.rollout.held(),
+            },
+            Action::EndHolds => {
+                holds::settle(tx, &mut locked, now, None).await?;
+                return rollouts::save(tx, [&locked]).await;
+            }
             Action::Finish(state) => EventKind::Finished { state: *state },
             Action::JudgeGate { .. } => locked.rollout.verdict(now).ok_or_else(|| {
                 StoreError::Refused(format!(

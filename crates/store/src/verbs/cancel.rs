@@ -16,8 +16,8 @@ pub(crate) struct Cancel {
     pub(crate) reason: String,
 }
 
-/// Targets that nobody has in hand and that would start later, by themselves or in a sweep.
-const NOT_BEGUN: &str = "fleet = $1 AND rollout = $2 AND outcome IN ('pending', 'deferred') AND in_flight = 0 AND wave IS NOT NULL";
+/// Targets that nobody has in hand and that would start later, by themselves, in a sweep, or when their hold ends.
+const NOT_BEGUN: &str = "fleet = $1 AND rollout = $2 AND outcome IN ('pending', 'deferred', 'held') AND in_flight = 0 AND wave IS NOT NULL";
 
 /// How many of them there are in each wave, of those that also meet `condition`.
 async fn not_begun(

@@ -14,7 +14,7 @@ use crate::perform::{Mode, Verb};
 use crate::port::{Receipt, Report, StoreError, TargetRef, TargetResult};
 use crate::rows::rollouts::Locked;
 use crate::rows::targets::Target;
-use crate::rows::{hosts, kept, rollouts, targets, tenants};
+use crate::rows::{holds, hosts, kept, rollouts, targets, tenants};
 
 /// The arguments of `Store::report`.
 pub(crate) struct Reporting {
@@ -60,7 +60,7 @@ impl Verb for Reporting {
         }
         found.retain(|key, _| changed.contains(key));
         if !found.is_empty() {
-            write(tx, &locked, &found).await?;
+            write(tx, &mut locked, &found, now).await?;
             kept::by_then(tx, &kept).await?;
             tenants::resolved(tx, &proved).await?;
         }
@@ -253,10 +253,20 @@ fn released(target: &Target, wave: usize, class: Option<ErrorClass>) -> EventKin
 
 async fn write(
     tx: &mut Tx<'_>,
-    locked: &BTreeMap<RolloutId, Locked>,
+    locked: &mut BTreeMap<RolloutId, Locked>,
     ended: &BTreeMap<TargetRef, Target>,
+    now: Micros,
 ) -> Result<(), Fault> {
     targets::ended(tx, ended.values()).await?;
+    // What was given back may have been pinned while it was in flight.
+    let given_back: BTreeSet<_> = ended
+        .values()
+        .filter(|target| matches!(target.outcome, Outcome::Pending | Outcome::Deferred))
+        .map(|target| &target.key.rollout)
+        .collect();
+    for (_, rollout) in locked.iter_mut().filter(|(id, _)| given_back.contains(id)) {
+        holds::settle(tx, rollout, now, None).await?;
+    }
     let mut freed: BTreeMap<HostName, i64> = BTreeMap::new();
     for target in ended.values() {
         *freed.entry(target.host.clone()).or_default() -= 1;

@@ -1,4 +1,4 @@
-//! `rollout resume`: a person lets a halted rollout go on.
+//! `rollout resume`: a person lets a halted, paused or waiting rollout go on.
 
 use async_trait::async_trait;
 use sanderling_core::event::RetriedTargets;
@@ -7,8 +7,8 @@ use sanderling_core::{EventKind, Micros, Outcome, RolloutId, RolloutState};
 use crate::link::{Fault, Tx, corrupt, values};
 use crate::perform::{Mode, Verb};
 use crate::port::{CommandReceipt, StoreError};
-use crate::rows::rollouts;
 use crate::rows::rollouts::Locked;
+use crate::rows::{holds, rollouts};
 
 /// The arguments of `Command::Resume`.
 pub(crate) struct Resume {
@@ -41,6 +41,14 @@ impl Verb for Resume {
                 ))
                 .into());
             }
+            RolloutState::Waiting if locked.rollout.waits_for_holds() => {
+                return Err(StoreError::Refused(format!(
+                    "rollout {id} waits for {} held tenants, and goes on by itself when they are let go: \
+                     `sanderling tenants release --tenants ID`, or leave them out with `sanderling rollout skip {id} --tenant ID --reason …`",
+                    locked.rollout.held()
+                ))
+                .into());
+            }
             RolloutState::Halted | RolloutState::Paused | RolloutState::Waiting => {}
             RolloutState::CompletedWithFailures => {
                 return Err(StoreError::Refused(format!(
@@ -60,6 +68,7 @@ impl Verb for Resume {
         let actor = self.actor.clone();
         locked.record(now, EventKind::Resumed { actor })?;
         let targets = self.go_on_with_partial(tx, &mut locked, now).await?;
+        holds::settle(tx, &mut locked, now, None).await?;
         rollouts::save(tx, [&locked]).await?;
         let who = (now, self.actor.as_str(), "resume");
         rollouts::audit(tx, who, &locked, before.as_str(), "").await?;

@@ -1,8 +1,9 @@
-//! `rollout retry`: failed targets are pending again, with fresh retry budgets, and the rollout runs.
+//! `rollout retry`: targets that failed, or that a person kept from beginning, are pending again, with fresh retry
+//! budgets, and the rollout runs.
 
 use async_trait::async_trait;
 use sanderling_core::event::RetriedTargets;
-use sanderling_core::{ErrorClass, EventKind, RolloutId, RolloutState, TenantId};
+use sanderling_core::{ErrorClass, EventKind, Micros, RolloutId, RolloutState, TenantId};
 
 use super::overlap;
 use super::resume::UNCHANGED;
@@ -10,19 +11,33 @@ use super::submit::lock_fleet;
 use crate::link::{Fault, Tx, Value, corrupt, values};
 use crate::perform::{Mode, Verb};
 use crate::port::{CommandReceipt, StoreError};
-use crate::rows::{rollouts, targets};
+use crate::rows::rollouts::Locked;
+use crate::rows::{holds, rollouts, targets};
 
 /// The arguments of `Command::Retry`.
 pub(crate) struct Retry {
     pub(crate) id: RolloutId,
     pub(crate) actor: String,
-    pub(crate) class: Option<ErrorClass>,
+    pub(crate) what: What,
+}
+
+/// Which targets are pending again.
+#[derive(Clone, Copy)]
+pub(crate) enum What {
+    /// Those that failed, with this class of error where there is one.
+    Failed(Option<ErrorClass>),
+    /// Those that a person kept from beginning.
+    NotStarted,
 }
 
 /// What is retried: what failed or waits for a sweep, what stopped half way (it goes on where it stands, or says again
 /// what a person must decide), and what a halt stopped between two versions.
-const RETRIED: &str = "fleet = $1 AND rollout = $2 AND wave IS NOT NULL
+const FAILED: &str = "fleet = $1 AND rollout = $2 AND wave IS NOT NULL
     AND (outcome IN ('failed', 'dirty', 'deferred') AND ($3 = '' OR class = $3) OR outcome = 'partial' AND $3 = '')";
+
+/// What a person skipped or cancelled, one by one.
+const NOT_STARTED: &str = "fleet = $1 AND rollout = $2 AND wave IS NOT NULL
+    AND outcome IN ('skipped', 'cancelled') AND $3 = ''";
 
 #[async_trait]
 impl Verb for Retry {
@@ -34,51 +49,104 @@ impl Verb for Retry {
         lock_fleet(tx).await?;
         let mut locked = rollouts::lock_one(tx, id).await?;
         let before = locked.rollout.state;
-        if matches!(before, RolloutState::Cancelled | RolloutState::Succeeded) {
+        let groups = self.groups(tx).await?;
+        let over = match self.what {
+            // Nothing failed, but a person may have left somebody out.
+            What::NotStarted => before == RolloutState::Succeeded && groups.is_empty(),
+            What::Failed(_) => before == RolloutState::Succeeded,
+        };
+        if over || before == RolloutState::Cancelled {
             return Err(StoreError::Refused(format!(
                 "rollout {id} has ended ({before}) and has nothing to retry; `sanderling up` starts a new one"
             ))
             .into());
         }
-        let groups = self.groups(tx).await?;
-        if groups.is_empty() {
+        let not_begun = match self.what {
+            What::NotStarted if before == RolloutState::Halted => not_begun(&locked),
+            _ => 0,
+        };
+        if groups.is_empty() && not_begun == 0 {
             return Ok(UNCHANGED);
         }
         if !before.is_active() {
             self.own_tenants(tx).await?;
             self.refuse_moved_on(tx).await?;
         }
-        let sql = format!(
-            "UPDATE targets SET outcome = 'pending', class = NULL, cause = NULL, failure = NULL,
-             attempts = '{{}}', not_before = 0 WHERE {RETRIED}"
-        );
-        let retried = tx.exec(&sql, self.args()).await?;
         let now = tx.now().await?;
-        let kind = EventKind::Retried {
-            actor: self.actor.clone(),
-            targets: groups,
-        };
-        locked.record(now, kind)?;
+        if matches!(self.what, What::NotStarted) && before == RolloutState::Halted {
+            // Who goes on with the rest has seen what failed, and leaves it so.
+            let actor = self.actor.clone();
+            locked.record(now, EventKind::Resumed { actor })?;
+        }
+        let retried = self.put_back(tx, &mut locked, groups, now).await?;
+        holds::settle(tx, &mut locked, now, None).await?;
         rollouts::save(tx, [&locked]).await?;
         let who = (now, self.actor.as_str(), "retry");
-        let class = self.class.map_or("", ErrorClass::as_str);
-        rollouts::audit(tx, who, &locked, before.as_str(), class).await?;
+        rollouts::audit(tx, who, &locked, before.as_str(), self.detail()).await?;
         Ok(CommandReceipt {
             changed: true,
-            targets: retried,
+            targets: retried + not_begun,
         })
     }
 }
 
+/// Targets that would start by themselves, were it not for the halt.
+fn not_begun(locked: &Locked) -> u64 {
+    let waves = &locked.rollout.waves;
+    waves.iter().map(|w| w.startable() + w.deferred()).sum()
+}
+
 impl Retry {
     fn args(&self) -> Vec<Value> {
-        values![&self.id, self.class.map_or("", ErrorClass::as_str)]
+        let class = match self.what {
+            What::Failed(class) => class.map_or("", ErrorClass::as_str),
+            What::NotStarted => "",
+        };
+        values![&self.id, class]
+    }
+
+    fn retried(&self) -> &'static str {
+        match self.what {
+            What::Failed(_) => FAILED,
+            What::NotStarted => NOT_STARTED,
+        }
+    }
+
+    /// What the audit log keeps: the class, or that it was about what had not begun.
+    fn detail(&self) -> &'static str {
+        match self.what {
+            What::Failed(class) => class.map_or("", ErrorClass::as_str),
+            What::NotStarted => "not started",
+        }
+    }
+
+    /// Makes them pending; returns how many.
+    async fn put_back(
+        &self,
+        tx: &mut Tx<'_>,
+        locked: &mut Locked,
+        targets: Vec<RetriedTargets>,
+        now: Micros,
+    ) -> Result<u64, Fault> {
+        if targets.is_empty() {
+            return Ok(0);
+        }
+        let sql = format!(
+            "UPDATE targets SET outcome = 'pending', class = NULL, cause = NULL, failure = NULL,
+             attempts = '{{}}', not_before = 0 WHERE {}",
+            self.retried()
+        );
+        let retried = tx.exec(&sql, self.args()).await?;
+        let actor = self.actor.clone();
+        locked.record(now, EventKind::Retried { actor, targets })?;
+        Ok(retried)
     }
 
     async fn groups(&self, tx: &mut Tx<'_>) -> Result<Vec<RetriedTargets>, Fault> {
         let sql = format!(
-            "SELECT wave, outcome, cause, COUNT(*) FROM targets WHERE {RETRIED}
-             GROUP BY wave, outcome, cause ORDER BY wave, outcome, cause"
+            "SELECT wave, outcome, cause, COUNT(*) FROM targets WHERE {}
+             GROUP BY wave, outcome, cause ORDER BY wave, outcome, cause",
+            self.retried()
         );
         let rows = tx.rows(&sql, self.args()).await?;
         rows.iter()
@@ -98,9 +166,10 @@ impl Retry {
     /// A tenant that a later rollout has worked on may be past the versions that failed here.
     async fn refuse_moved_on(&self, tx: &mut Tx<'_>) -> Result<(), Fault> {
         let sql = format!(
-            "SELECT tenant, later.rollout FROM (SELECT tenant AS t, number AS n FROM targets WHERE {RETRIED}) AS mine
+            "SELECT tenant, later.rollout FROM (SELECT tenant AS t, number AS n FROM targets WHERE {}) AS mine
              JOIN (SELECT tenant, rollout, number FROM targets WHERE fleet = $1 AND epoch > 0) AS later
-             ON later.tenant = mine.t AND later.number > mine.n ORDER BY tenant LIMIT 1"
+             ON later.tenant = mine.t AND later.number > mine.n ORDER BY tenant LIMIT 1",
+            self.retried()
         );
         if let Some(row) = tx.row(&sql, self.args()).await? {
             let (tenant, later) = (row.text(0)?, row.text(1)?);

@@ -13,7 +13,7 @@ use crate::link::{Fault, Tx, each, values};
 use crate::perform::{Mode, Verb};
 use crate::port::{StoreError, Submission, Submitted};
 use crate::rows::rollouts::{self, Locked};
-use crate::rows::{targets, tenants};
+use crate::rows::{holds, targets, tenants};
 
 /// How many rows one statement inserts.
 const CHUNK: usize = 1_000;
@@ -90,8 +90,10 @@ impl Submit {
         tx.exec(sql, args).await?;
         let tenants = (plan.targets.len() + plan.left_out.len()) as u64;
         locked.record(now, EventKind::Submitted { tenants })?;
-        rollouts::save(tx, [&locked]).await?;
         self.insert_targets(tx, number).await?;
+        // The plan left out who was pinned when it was made; somebody may have been since.
+        holds::settle(tx, &mut locked, now, None).await?;
+        rollouts::save(tx, [&locked]).await?;
         self.note(tx, &locked, now).await
     }
 

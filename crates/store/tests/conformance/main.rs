@@ -10,6 +10,7 @@ mod commands;
 mod concurrency;
 mod fleet;
 mod gates;
+mod holds;
 mod kept;
 mod leader;
 mod opening;
@@ -18,6 +19,8 @@ mod reading;
 mod reports;
 mod submitting;
 mod sweeps;
+mod table;
+mod verbs;
 
 /// Runs every test against one backend.
 macro_rules! conformance {
@@ -80,6 +83,16 @@ macro_rules! backends {
                 what_is_deferred_is_swept_once, a_sweep_keeps_other_budgets_and_what_was_applied,
                 nothing_stays_deferred_in_a_cancelled_rollout, deferred_targets_are_retried,
             },
+            verbs::{
+                a_paused_rollout_drains_and_starts_nothing, a_pause_acknowledges_nothing, a_target_is_skipped_unless_it_may_still_move,
+                what_has_not_begun_goes_on_after_a_halt, what_was_skipped_is_put_back_after_the_end,
+            },
+            holds::{
+                a_held_tenant_does_not_start, a_rollout_waits_for_held_tenants_and_goes_on, a_hold_ends_by_itself,
+                a_person_puts_nobody_back_who_is_held, a_plan_that_was_made_before_the_hold,
+                a_held_tenant_is_skipped_or_cancelled, tenants_are_cancelled_one_by_one,
+            },
+            table::{ every_verb_from_every_state },
             random::{ tallies_agree_with_targets },
         }
     )*};

@@ -5,14 +5,17 @@ use std::collections::BTreeMap;
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 use sanderling_core::plan::Plan;
-use sanderling_core::{ErrorClass, Outcome, OutcomeCounts, Rollout, RolloutId, decide, fold};
+use sanderling_core::{
+    ErrorClass, Micros, Outcome, OutcomeCounts, Rollout, RolloutId, decide, fold,
+};
 use sanderling_store::{Command, Grant, Submission, TargetResult};
 
 use crate::backend::Backend;
 use crate::fleet::{
     AnyStore, LEASE, TINY, ended, failure, held, plan, record, released, report_of, retry, rollout,
-    start, submission, targets, worker,
+    start, submission, targets, tenant, worker,
 };
+use crate::holds::{hold, let_go, pin};
 
 const TENANTS: usize = 14;
 
@@ -43,6 +46,7 @@ pub(crate) async fn tallies_agree_with_targets(backend: Backend) {
         agree(&store, &submission).await;
         life.drain().await;
         agree(&store, &submission).await;
+        let_go(&store, 0..TENANTS).await;
         let spent = backend.sql("SELECT SUM(in_flight) || '' FROM hosts").await;
         assert_eq!(spent, "0", "seed {seed}: nothing is in flight on any host");
     }
@@ -56,9 +60,10 @@ struct Life<'s> {
 
 impl Life<'_> {
     async fn step(&mut self, random: &mut SmallRng) {
-        match random.random_range(0..10) {
+        match random.random_range(0..14) {
             0 => self.lead().await,
-            1 => self.command(random).await,
+            1 | 10 | 11 => self.command(random).await,
+            12 => self.tenants(random).await,
             2 => self.reissue(random).await,
             3..6 => {
                 let wanted: Vec<_> = (0..3).map(|_| random.random_range(0..TENANTS)).collect();
@@ -88,15 +93,43 @@ impl Life<'_> {
     }
 
     async fn command(&self, random: &mut SmallRng) {
-        let command = match random.random_range(0..3) {
+        let command = match random.random_range(0..6) {
             0 => Command::Retry {
                 class: Some(ErrorClass::Timeout),
             },
             1 => Command::Retry { class: None },
+            2 => Command::Pause { reason: None },
+            3 => Command::RetryNotStarted,
+            4 => Command::Skip {
+                tenant: tenant(random.random_range(0..TENANTS)),
+                reason: "random".to_owned(),
+            },
             _ => Command::Resume { acknowledge: true },
         };
         // Some are refused in the state at hand; then nothing may have changed.
         let _ = self.store.command(&self.id, &command, "tester").await;
+    }
+
+    /// Holds and releases; now and then a hold that ends while the test runs.
+    async fn tenants(&self, random: &mut SmallRng) {
+        let some: Vec<_> = (0..3).map(|_| random.random_range(0..TENANTS)).collect();
+        match random.random_range(0..4) {
+            0 => {
+                let soon = Micros(self.store.now().await.unwrap().0 + 5_000);
+                // Refused where the store was slower than that.
+                let _ = self.store.hold(&hold(some, Some(soon)), "tester").await;
+            }
+            1 => {
+                pin(self.store, some).await;
+            }
+            2 => {
+                let_go(self.store, some).await;
+            }
+            _ => {
+                let some: Vec<_> = some.into_iter().map(tenant).collect();
+                let _ = self.store.cancel_tenants(&some, "random", "tester").await;
+            }
+        }
     }
 
     async fn reissue(&mut self, random: &mut SmallRng) {

@@ -3,12 +3,15 @@
 mod list;
 mod show;
 mod verbs;
+mod watch;
+
+pub(crate) use verbs::said;
 
 use sanderling_core::RolloutId;
 use sanderling_store::{RolloutRecord, Store, StoreError};
 
 use crate::cli::Rollout;
-use crate::exit::Exit;
+use crate::exit::{Exit, UsageError};
 use crate::wiring::Wiring;
 
 /// Runs one of them.
@@ -16,9 +19,18 @@ pub(crate) async fn run(wiring: &Wiring, args: &Rollout) -> anyhow::Result<Exit>
     match args {
         Rollout::List { all } => list::run(wiring, *all).await,
         Rollout::Show { id } => show::run(wiring, id.as_deref()).await,
+        Rollout::Watch { id, from_start } => watch::run(wiring, id, *from_start).await,
+        Rollout::Pause { id, reason } => verbs::pause(wiring, id, reason.as_deref()).await,
         Rollout::Resume { id, acknowledge } => verbs::resume(wiring, id, *acknowledge).await,
+        Rollout::Retry {
+            id, not_started, ..
+        } if *not_started => verbs::retry_not_started(wiring, id).await,
         Rollout::Retry { id, class, .. } => verbs::retry(wiring, id, class.as_deref()).await,
-        Rollout::Skip { id, gate, reason } => verbs::skip_gate(wiring, id, gate, reason).await,
+        Rollout::Skip { id, what, reason } => match (&what.tenant, &what.gate) {
+            (Some(tenant), _) => verbs::skip(wiring, id, tenant, reason).await,
+            (None, Some(gate)) => verbs::skip_gate(wiring, id, gate, reason).await,
+            (None, None) => Err(UsageError("say which --tenant or --gate".into()).into()),
+        },
         Rollout::Cancel { id, reason } => verbs::cancel(wiring, id, reason).await,
     }
 }

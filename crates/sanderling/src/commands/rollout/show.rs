@@ -49,13 +49,17 @@ fn text(record: &RolloutRecord, away: &[AwayHost]) -> String {
         short(rollout.bundle.as_str())
     ));
     for wave in &rollout.waves {
-        let ended = wave.planned - wave.pending() - wave.deferred();
+        let ended = wave.planned - wave.pending() - wave.deferred() - wave.held();
         let deferred = match wave.deferred() {
             0 => String::new(),
             n => format!(", {} deferred", render::number(n)),
         };
+        let held = match wave.held() {
+            0 => String::new(),
+            n => format!(", {} held", render::number(n)),
+        };
         out.push_str(&format!(
-            "  {:<12} {} of {} ended, {} failed{deferred}, {} in flight{}\n",
+            "  {:<12} {} of {} ended, {} failed{deferred}{held}, {} in flight{}\n",
             wave.name,
             render::number(ended),
             render::tenants(wave.planned),

@@ -1,7 +1,7 @@
-//! `sanderling rollout resume | retry | skip | cancel`
+//! `sanderling rollout pause | resume | retry | skip | cancel`
 
 use anyhow::bail;
-use sanderling_core::{ErrorClass, RolloutState};
+use sanderling_core::{ErrorClass, RolloutState, TenantId};
 use sanderling_store::{Command, CommandReceipt};
 use serde_json::json;
 
@@ -11,7 +11,64 @@ use crate::exit::{Exit, UsageError};
 use crate::render;
 use crate::wiring::Wiring;
 
-/// Lets a halted rollout go on.
+/// Stops starts.
+pub(crate) async fn pause(wiring: &Wiring, id: &str, reason: Option<&str>) -> anyhow::Result<Exit> {
+    let command = Command::Pause {
+        reason: reason.map(Into::into),
+    };
+    let receipt = perform(wiring, id, "pause", &command).await?;
+    say(
+        wiring,
+        &receipt,
+        &format!("rollout {id} is paused; what is in flight finishes the version at hand"),
+        &format!("rollout {id} was paused already"),
+    );
+    wiring
+        .printer
+        .talk(&format!("`sanderling rollout resume {id}` lets it go on"));
+    Ok(Exit::Done)
+}
+
+/// Goes on with what has not begun, and leaves what failed.
+pub(crate) async fn retry_not_started(wiring: &Wiring, id: &str) -> anyhow::Result<Exit> {
+    let receipt = perform(wiring, id, "retry", &Command::RetryNotStarted).await?;
+    let done = format!(
+        "{} of rollout {id} that had not begun will be migrated; what failed stays failed",
+        render::tenants(receipt.targets)
+    );
+    say(
+        wiring,
+        &receipt,
+        &done,
+        &format!("rollout {id} keeps no tenant from beginning"),
+    );
+    wiring.printer.talk("`sanderling up` follows it");
+    Ok(Exit::Done)
+}
+
+/// Leaves a tenant out.
+pub(crate) async fn skip(
+    wiring: &Wiring,
+    id: &str,
+    tenant: &str,
+    reason: &str,
+) -> anyhow::Result<Exit> {
+    said(reason)?;
+    let command = Command::Skip {
+        tenant: TenantId::new(tenant),
+        reason: reason.into(),
+    };
+    let receipt = perform(wiring, id, "skip", &command).await?;
+    say(
+        wiring,
+        &receipt,
+        &format!("tenant {tenant} is left out of rollout {id}"),
+        &format!("tenant {tenant} was left out of rollout {id} already"),
+    );
+    Ok(Exit::Done)
+}
+
+/// Lets a halted, paused or waiting rollout go on.
 pub(crate) async fn resume(wiring: &Wiring, id: &str, acknowledge: bool) -> anyhow::Result<Exit> {
     let receipt = perform(wiring, id, "resume", &Command::Resume { acknowledge }).await?;
     say(
@@ -49,9 +106,7 @@ pub(crate) async fn skip_gate(
     gate: &str,
     reason: &str,
 ) -> anyhow::Result<Exit> {
-    if reason.trim().is_empty() {
-        return Err(UsageError("--reason must say why; the audit log keeps it".into()).into());
-    }
+    said(reason)?;
     let command = Command::SkipGate {
         gate: gate.into(),
         reason: reason.into(),
@@ -75,9 +130,7 @@ pub(crate) async fn skip_gate(
 
 /// Ends a rollout.
 pub(crate) async fn cancel(wiring: &Wiring, id: &str, reason: &str) -> anyhow::Result<Exit> {
-    if reason.trim().is_empty() {
-        return Err(UsageError("--reason must say why; the audit log keeps it".into()).into());
-    }
+    said(reason)?;
     let receipt = perform(
         wiring,
         id,
@@ -98,6 +151,16 @@ pub(crate) async fn cancel(wiring: &Wiring, id: &str, reason: &str) -> anyhow::R
         &format!("rollout {id} was cancelled already"),
     );
     Ok(Exit::Done)
+}
+
+/// A reason that the audit log keeps must say something.
+pub(crate) fn said(reason: &str) -> Result<(), UsageError> {
+    if reason.trim().is_empty() {
+        return Err(UsageError(
+            "--reason must say why; the audit log keeps it".into(),
+        ));
+    }
+    Ok(())
 }
 
 async fn perform(
