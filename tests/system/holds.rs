@@ -122,7 +122,11 @@ fn a_rollout_waits_for_a_held_tenant_and_says_so() {
     let again = fleet.json(5, &["up"]);
     assert_eq!(again["rollout"], id, "{again}");
     let shown = fleet.expect(0, &["rollout", "show", id]);
-    assert!(shown.stdout.contains("tenants release"), "{}", shown.stdout);
+    assert!(
+        shown.stdout.contains("tenants release") && shown.stdout.contains("held: t0006"),
+        "{}",
+        shown.stdout
+    );
     let refused = fleet.expect(1, &["rollout", "resume", id]);
     assert!(
         refused.stderr.contains("tenants release"),

@@ -29,9 +29,10 @@ pub fn decide(rollout: &Rollout, now: Micros) -> Decision {
         let reason = "the time of a hold is over: its targets are pending again";
         return because(Some(Action::EndHolds), reason.into());
     }
+    let next = next(rollout, now);
     Decision {
-        wake_at: Some(at),
-        ..next(rollout, now)
+        wake_at: Some(next.wake_at.map_or(at, |earlier| earlier.min(at))),
+        ..next
     }
 }
 

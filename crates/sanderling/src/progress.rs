@@ -136,7 +136,7 @@ impl Progress {
             .rollout
             .waves
             .iter()
-            .map(|w| w.pending() + w.deferred())
+            .map(|w| w.pending() + w.deferred() + w.held())
             .sum();
         let done = planned.saturating_sub(pending);
         let first = *self.done_at_first.get_or_insert(done);

@@ -211,25 +211,20 @@ fn a_cancelled_rollout_is_final_while_its_claims_drain() {
     open(&mut rollout, 0);
     rollout.record(Micros(3), started("a", 0, 1)).unwrap();
     rollout.record(Micros(3), started("b", 0, 1)).unwrap();
-    let cancel = |targets| EventKind::Cancelled {
+    let cancel = |targets, partial| EventKind::Cancelled {
         actor: "eve".into(),
         reason: "wrong night".into(),
         targets,
-        partial: Vec::new(),
+        partial,
     };
-    assert!(rollout.record(Micros(4), cancel(vec![(0, 1)])).is_err());
-    let half_way = EventKind::Cancelled {
-        actor: "eve".into(),
-        reason: "wrong night".into(),
-        targets: vec![(0, 1), (1, 1)],
-        partial: vec![(1, 1)],
-    };
+    let fewer = rollout.record(Micros(4), cancel(vec![(0, 1)], vec![]));
+    assert!(fewer.is_err());
     let mut other = rollout.clone();
+    let half_way = cancel(vec![(0, 1), (1, 1)], vec![(1, 1)]);
     other.record(Micros(4), half_way).unwrap();
     assert_eq!(other.waves[1].counts.get(Outcome::Partial), 1);
-    rollout
-        .record(Micros(4), cancel(vec![(0, 1), (1, 2)]))
-        .unwrap();
+    let all = cancel(vec![(0, 1), (1, 2)], vec![]);
+    rollout.record(Micros(4), all).unwrap();
     assert_eq!(rollout.state, RolloutState::Cancelled);
     rollout
         .record(Micros(5), ended("a", 0, 1, Outcome::Succeeded))

@@ -82,7 +82,12 @@ fn text(report: &StatusReport) -> String {
             rollout.rollout.as_ref().map_or("", |id| id.as_str()),
             rollout.state.as_str().replace('_', " "),
             rollout.target,
-            render::number(rollout.tenants - rollout.outcomes.pending - rollout.outcomes.deferred),
+            render::number(
+                rollout.tenants
+                    - rollout.outcomes.pending
+                    - rollout.outcomes.deferred
+                    - rollout.outcomes.held
+            ),
             render::tenants(rollout.tenants)
         ));
     }

@@ -1,9 +1,9 @@
 //! `sanderling rollout show`
 
 use anyhow::bail;
-use sanderling_core::Outcome;
 use sanderling_core::summary::AwayHost;
-use sanderling_store::RolloutRecord;
+use sanderling_core::{Outcome, TenantId};
+use sanderling_store::{RolloutRecord, Store, StoreError, TargetFilter};
 
 use super::find;
 use crate::commands::plan;
@@ -11,6 +11,9 @@ use crate::exit::Exit;
 use crate::render;
 use crate::render_gate;
 use crate::wiring::Wiring;
+
+/// Held targets looked at, those that the plan left out included.
+const MOST_HELD: u32 = 1_000;
 
 /// Shows one rollout; the newest where none is named.
 pub(crate) async fn run(wiring: &Wiring, id: Option<&str>) -> anyhow::Result<Exit> {
@@ -32,11 +35,28 @@ pub(crate) async fn run(wiring: &Wiring, id: Option<&str>) -> anyhow::Result<Exi
     } else {
         Vec::new()
     };
-    wiring.printer.result(&text(&record, &away));
+    let held = held(&*store, &record).await?;
+    wiring.printer.result(&text(&record, &away, &held));
     Ok(Exit::Done)
 }
 
-fn text(record: &RolloutRecord, away: &[AwayHost]) -> String {
+/// Some of the tenants that it waits for, or would at its end.
+async fn held(store: &dyn Store, record: &RolloutRecord) -> Result<Vec<TenantId>, StoreError> {
+    if record.rollout.held() == 0 {
+        return Ok(Vec::new());
+    }
+    let held = TargetFilter::Outcome(Outcome::Held);
+    let targets = store
+        .targets(&record.rollout.id, held, None, MOST_HELD)
+        .await?;
+    Ok(targets
+        .into_iter()
+        .filter(|target| target.wave.is_some())
+        .map(|target| target.target.tenant)
+        .collect())
+}
+
+fn text(record: &RolloutRecord, away: &[AwayHost], held: &[TenantId]) -> String {
     let rollout = &record.rollout;
     let mut out = render::ending(rollout);
     out.push_str(&format!("submitted by {}", record.actor));
@@ -74,18 +94,21 @@ fn text(record: &RolloutRecord, away: &[AwayHost]) -> String {
     }
     out.push_str(&render_gate::evidence(rollout));
     if !rollout.in_flight.is_empty() {
-        let names: Vec<_> = rollout
-            .in_flight
-            .keys()
-            .take(10)
-            .map(|t| t.as_str())
-            .collect();
-        out.push_str(&format!("in flight: {}\n", names.join(", ")));
+        out.push_str(&format!("in flight: {}\n", names(rollout.in_flight.keys())));
+    }
+    if !held.is_empty() {
+        out.push_str(&format!("held: {}\n", names(held)));
     }
     for host in away {
         out.push_str(&format!("{}\n", render::away(host)));
     }
     out
+}
+
+/// The first of them.
+fn names<'t>(tenants: impl IntoIterator<Item = &'t TenantId>) -> String {
+    let names: Vec<_> = tenants.into_iter().take(10).map(TenantId::as_str).collect();
+    names.join(", ")
 }
 
 fn short(hash: &str) -> &str {

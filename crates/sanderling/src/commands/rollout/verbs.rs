@@ -1,8 +1,8 @@
 //! `sanderling rollout pause | resume | retry | skip | cancel`
 
 use anyhow::bail;
-use sanderling_core::{ErrorClass, RolloutState, TenantId};
-use sanderling_store::{Command, CommandReceipt};
+use sanderling_core::{ErrorClass, Rollout, RolloutState, TenantId};
+use sanderling_store::Command;
 use serde_json::json;
 
 use super::find;
@@ -23,9 +23,6 @@ pub(crate) async fn pause(wiring: &Wiring, id: &str, reason: Option<&str>) -> an
         &format!("rollout {id} is paused; what is in flight finishes the version at hand"),
         &format!("rollout {id} was paused already"),
     );
-    wiring
-        .printer
-        .talk(&format!("`sanderling rollout resume {id}` lets it go on"));
     Ok(Exit::Done)
 }
 
@@ -42,7 +39,6 @@ pub(crate) async fn retry_not_started(wiring: &Wiring, id: &str) -> anyhow::Resu
         &done,
         &format!("rollout {id} keeps no tenant from beginning"),
     );
-    wiring.printer.talk("`sanderling up` follows it");
     Ok(Exit::Done)
 }
 
@@ -77,7 +73,6 @@ pub(crate) async fn resume(wiring: &Wiring, id: &str, acknowledge: bool) -> anyh
         &format!("rollout {id} runs again"),
         &format!("rollout {id} was running already"),
     );
-    wiring.printer.talk("`sanderling up` follows it");
     Ok(Exit::Done)
 }
 
@@ -95,7 +90,6 @@ pub(crate) async fn retry(wiring: &Wiring, id: &str, class: Option<&str>) -> any
         &done,
         &format!("rollout {id} has no such failed tenants"),
     );
-    wiring.printer.talk("`sanderling up` follows it");
     Ok(Exit::Done)
 }
 
@@ -118,13 +112,6 @@ pub(crate) async fn skip_gate(
         &format!("rollout {id} goes past gate {gate}"),
         &format!("gate {gate} of rollout {id} keeps nothing shut"),
     );
-    let record = find(&*wiring.store().await?, id).await?;
-    wiring.printer.talk(&match record.rollout.state {
-        RolloutState::Halted => format!(
-            "it is halted still; `sanderling rollout resume {id} --acknowledge` lets it go on"
-        ),
-        _ => "`sanderling up` follows it".to_owned(),
-    });
     Ok(Exit::Done)
 }
 
@@ -168,7 +155,7 @@ async fn perform(
     id: &str,
     verb: &str,
     command: &Command,
-) -> anyhow::Result<CommandReceipt> {
+) -> anyhow::Result<Answer> {
     let Some(store) = wiring.store_if_any().await? else {
         bail!("there is no control store, so there is no rollout {id}");
     };
@@ -183,13 +170,36 @@ async fn perform(
         tracing::debug!(%error, "wake-up not sent; workers poll");
     }
     wiring.printer.json(&json!({ "rollout": id, "verb": verb, "changed": receipt.changed, "targets": receipt.targets }))?;
-    Ok(receipt)
+    Ok(Answer {
+        changed: receipt.changed,
+        targets: receipt.targets,
+        rollout: find(&*store, id).await?.rollout,
+    })
 }
 
-fn say(wiring: &Wiring, receipt: &CommandReceipt, done: &str, before: &str) {
+/// What a verb did, and what the rollout is after it.
+struct Answer {
+    changed: bool,
+    targets: u64,
+    rollout: Rollout,
+}
+
+/// Says what was done, or that it had been done before; and what to type next.
+fn say(wiring: &Wiring, answer: &Answer, done: &str, before: &str) {
     wiring
         .printer
-        .result(if receipt.changed { done } else { before });
+        .result(if answer.changed { done } else { before });
+    let id = &answer.rollout.id;
+    match answer.rollout.state {
+        RolloutState::Running => wiring.printer.talk("`sanderling up` follows it"),
+        RolloutState::Halted => wiring.printer.talk(&format!(
+            "it is halted still; `sanderling rollout resume {id} --acknowledge` lets it go on"
+        )),
+        RolloutState::Paused => wiring.printer.talk(&format!(
+            "it is paused: `sanderling rollout resume {id}` lets it go on"
+        )),
+        _ => {}
+    }
 }
 
 fn parse_class(name: &str) -> Result<ErrorClass, UsageError> {
