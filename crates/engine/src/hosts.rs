@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use futures::StreamExt;
 use sanderling_core::{ErrorClass, Failure, HostName, Inspection, Place, Standing};
@@ -11,9 +12,12 @@ use sanderling_sql::Dialect;
 
 use crate::grouping::{by_group, in_order};
 use crate::port::{Catalog, Driver, EngineError};
-use crate::postgres::{PostgresDriver, RECYCLE_AFTER};
+use crate::postgres::{Keeping, PostgresDriver};
 use crate::role::RoleTemplate;
 use crate::sqlite::SqliteDriver;
+
+/// How long a claim lasts where nobody says.
+const LEASE: Duration = Duration::from_secs(30);
 
 /// Hosts that are looked at side by side.
 const HOSTS_AT_ONCE: usize = 16;
@@ -49,7 +53,7 @@ impl HostConfig {
 /// The hosts of a fleet.
 pub struct Hosts {
     configs: BTreeMap<HostName, HostConfig>,
-    recycle_after: u32,
+    keeping: Keeping,
     opened: Mutex<BTreeMap<HostName, Opened>>,
 }
 
@@ -77,7 +81,7 @@ impl Hosts {
         }
         Ok(Self {
             configs: by_name,
-            recycle_after: RECYCLE_AFTER,
+            keeping: Keeping::within(LEASE),
             opened: Mutex::default(),
         })
     }
@@ -85,7 +89,15 @@ impl Hosts {
     /// Closes a connection after so many sessions instead of 1,000. To be said before the first is opened.
     #[must_use]
     pub fn recycling_after(mut self, sessions: u32) -> Self {
-        self.recycle_after = sessions;
+        self.keeping.recycle_after = sessions;
+        self
+    }
+
+    /// For claims that last so long without renewal, instead of 30 seconds: idle connections are closed well before a
+    /// process that stopped renewing loses its claims, and with them its places. To be said before the first is opened.
+    #[must_use]
+    pub fn within_leases_of(mut self, lease: Duration) -> Self {
+        self.keeping.silence = Keeping::within(lease).silence;
         self
     }
 
@@ -209,7 +221,7 @@ impl Hosts {
                 setting,
                 &url,
                 config.connections,
-                self.recycle_after,
+                self.keeping,
                 config.role.clone(),
             )
             .map(|driver| Opened::Postgres(Arc::new(driver))),

@@ -40,7 +40,10 @@ impl Wiring {
             connections: host.connections,
             base_dir: self.settings.base_dir.clone(),
         });
-        Ok(Arc::new(Hosts::new(configs.collect())?))
+        let hosts = Hosts::new(configs.collect())?;
+        Ok(Arc::new(
+            hosts.within_leases_of(self.settings.control.lease),
+        ))
     }
 
     /// The registry and the migrations, with the hosts to reach tenants by. What is worth a word is said.

@@ -141,11 +141,18 @@ pub(crate) struct Opener {
     pub(crate) setting: &'static str,
     options: PgConnectOptions,
     secrets: Vec<String>,
+    /// The server ends a session that is silent for longer.
+    silence: Duration,
 }
 
 impl Opener {
     /// Reads the URL; connects nowhere yet.
-    pub(crate) fn new(host: HostName, setting: &'static str, url: &str) -> Result<Self, Failure> {
+    pub(crate) fn new(
+        host: HostName,
+        setting: &'static str,
+        url: &str,
+        silence: Duration,
+    ) -> Result<Self, Failure> {
         let secrets = crate::redact::secrets_of(url);
         let options: PgConnectOptions = url.parse().map_err(|error: sqlx::Error| {
             let why = redact(&error.to_string(), &secrets);
@@ -160,6 +167,7 @@ impl Opener {
             setting,
             options,
             secrets,
+            silence,
         })
     }
 
@@ -172,7 +180,7 @@ impl Opener {
         key: &Key,
         permit: Permit<Connection>,
     ) -> Result<Connection, Failure> {
-        let startup = Startup::new(&key.purpose);
+        let startup = Startup::new(&key.purpose, self.silence);
         let options = self.options_for(key, &startup);
         let connecting = PgConnection::connect_with(&options);
         let inner = match tokio::time::timeout(CONNECT_TIMEOUT, connecting).await {

@@ -13,16 +13,39 @@ use super::connect::{Connection, Key, Opener};
 /// and are only given back with the process.
 pub(crate) const RECYCLE_AFTER: u32 = 1_000;
 
-/// A connection that no tenant wanted for so long is closed: the server's places are not ours to sit on. Long enough
-/// for the pause between two claims of a worker.
-const KEPT_IDLE: Duration = Duration::from_secs(5);
+/// The longest that the server lets a session be silent.
+const SILENCE: Duration = Duration::from_secs(10);
+
+/// For how long connections are kept.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Keeping {
+    /// A connection is closed after so many sessions.
+    pub(crate) recycle_after: u32,
+    /// The server ends a session that nobody spoke to for longer. The client closes an idle one after half of that: the
+    /// server's places are not ours to sit on.
+    pub(crate) silence: Duration,
+}
+
+impl Keeping {
+    /// For claims that last so long without renewal. The places of a process that is frozen are given to others when its
+    /// claims end, and its sessions have to be gone by then.
+    pub(crate) fn within(lease: Duration) -> Self {
+        Self {
+            recycle_after: RECYCLE_AFTER,
+            silence: SILENCE.min(lease / 2),
+        }
+    }
+
+    fn idle(self) -> Duration {
+        self.silence / 2
+    }
+}
 
 /// The connections of one host.
 pub(crate) struct Connections {
     opener: Opener,
     budget: Arc<Budget<Connection>>,
-    /// Sessions that a connection serves.
-    recycle_after: u32,
+    keeping: Keeping,
     /// Closes what stays idle; begun with the first connection that is kept, ended with this value.
     sweeper: Mutex<Option<AbortHandle>>,
 }
@@ -35,12 +58,12 @@ impl Connections {
         setting: &'static str,
         url: &str,
         limit: usize,
-        recycle_after: u32,
+        keeping: Keeping,
     ) -> Result<Self, Failure> {
         Ok(Self {
-            opener: Opener::new(host, setting, url)?,
+            opener: Opener::new(host, setting, url, keeping.silence)?,
             budget: Budget::new(limit),
-            recycle_after,
+            keeping,
             sweeper: Mutex::default(),
         })
     }
@@ -48,7 +71,7 @@ impl Connections {
     /// A connection for a session: a kept one that still answers, or a new one. Waits for no other session. No more
     /// than `spare` stay idle beside it, before it is opened.
     pub(crate) async fn take(&self, key: &Key, spare: usize) -> Result<Connection, Failure> {
-        close(self.budget.expire(KEPT_IDLE)).await;
+        close(self.budget.expire(self.keeping.idle())).await;
         while let Some((mut connection, permit)) = self.budget.reuse(|idle| idle.key == *key) {
             connection.permit = Some(permit);
             if connection.alive().await {
@@ -82,7 +105,7 @@ impl Connections {
         connection.idle_since = Instant::now();
         let permit = connection.permit.take();
         let kept = match permit {
-            Some(permit) if connection.uses < self.recycle_after => {
+            Some(permit) if connection.uses < self.keeping.recycle_after => {
                 let over = self.budget.keep(connection, permit);
                 self.sweep();
                 close(over).await;
@@ -94,7 +117,7 @@ impl Connections {
                 false
             }
         };
-        close(self.budget.expire(KEPT_IDLE)).await;
+        close(self.budget.expire(self.keeping.idle())).await;
         kept
     }
 
@@ -123,7 +146,9 @@ impl Connections {
         let mut sweeper = self.sweeper.lock().unwrap_or_else(PoisonError::into_inner);
         if sweeper.as_ref().is_none_or(AbortHandle::is_finished) {
             let budget = Arc::downgrade(&self.budget);
-            *sweeper = Some(tokio::spawn(close_what_stays_idle(budget)).abort_handle());
+            *sweeper = Some(
+                tokio::spawn(close_what_stays_idle(budget, self.keeping.idle())).abort_handle(),
+            );
         }
     }
 }
@@ -137,13 +162,13 @@ impl Drop for Connections {
     }
 }
 
-async fn close_what_stays_idle(budget: Weak<Budget<Connection>>) {
+async fn close_what_stays_idle(budget: Weak<Budget<Connection>>, kept: Duration) {
     while let Some(idle) = budget.upgrade() {
         let since = idle.oldest().unwrap_or_else(Instant::now);
         drop(idle);
-        tokio::time::sleep_until((since + KEPT_IDLE).into()).await;
+        tokio::time::sleep_until((since + kept).into()).await;
         if let Some(budget) = budget.upgrade() {
-            close(budget.expire(KEPT_IDLE)).await;
+            close(budget.expire(kept)).await;
         }
     }
 }
@@ -154,4 +179,20 @@ async fn close(connections: ToClose<Connection>) {
         connection.close()
     });
     futures::future::join_all(closing).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A claim is renewed each third of its lease, so a process that froze loses it after two thirds at the soonest.
+    #[test]
+    fn silent_sessions_are_gone_before_a_frozen_process_loses_its_claims() {
+        for lease in [1, 3, 10, 30, 600].map(Duration::from_secs) {
+            let keeping = Keeping::within(lease);
+            assert!(keeping.silence < lease * 2 / 3, "{lease:?}");
+            assert!(keeping.idle() < keeping.silence, "{lease:?}");
+        }
+        assert_eq!(Keeping::within(Duration::from_secs(30)).silence, SILENCE);
+    }
 }

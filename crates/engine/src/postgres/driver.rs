@@ -8,7 +8,7 @@ use futures::StreamExt;
 use sanderling_core::{Failure, HostName, Inspection, Place, Standing, StoreId, Version};
 
 use super::connect::{Connection, Key, Purpose, text};
-use super::connections::Connections;
+use super::connections::{Connections, Keeping};
 use super::errors::{MISSING, Trouble};
 use super::guard::{Guard, RESET};
 use super::names::{Schema, literal};
@@ -127,13 +127,13 @@ impl PostgresDriver {
         setting: &'static str,
         url: &str,
         connections: u32,
-        recycle_after: u32,
+        keeping: Keeping,
         role: Option<RoleTemplate>,
     ) -> Result<Self, Failure> {
         let limit = usize::try_from(connections).unwrap_or(usize::MAX).max(1);
         Ok(Self {
             shared: Arc::new(Shared {
-                connections: Connections::new(host, setting, url, limit, recycle_after)?,
+                connections: Connections::new(host, setting, url, limit, keeping)?,
                 fenced: Mutex::default(),
             }),
             limit,

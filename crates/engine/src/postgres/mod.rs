@@ -22,6 +22,6 @@ mod stepwise;
 mod survey;
 mod verdict;
 
-pub(crate) use connections::RECYCLE_AFTER;
+pub(crate) use connections::Keeping;
 pub(crate) use driver::PostgresDriver;
 pub(crate) use errors::host_fault;

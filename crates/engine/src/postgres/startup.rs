@@ -5,6 +5,8 @@
 //! another backend. So each connection brings a mark of its own as one of the options and reads all of them back: a
 //! backend that has the mark was started for this connection.
 
+use std::time::Duration;
+
 use sanderling_core::{ErrorClass, Failure};
 use sqlx::postgres::{PgConnectOptions, PgRow};
 
@@ -16,10 +18,6 @@ pub(crate) const POOLER: &str = "pooler";
 /// The server ends a session that sits in a transaction for longer: its client is paused or gone.
 const IDLE_IN_TRANSACTION: &str = "30s";
 
-/// The server ends a session that nobody spoke to for longer: its client, which closes idle ones much sooner, is frozen
-/// or cut off, and the place in the host's budget is wanted by others.
-const IDLE: &str = "10s";
-
 /// How often the server looks whether the client is still there while a statement runs.
 const CLIENT_CHECK: &str = "2s";
 
@@ -30,8 +28,10 @@ const MARK: &str = "sanderling.connection";
 pub(super) struct Startup(Vec<(&'static str, String)>);
 
 impl Startup {
-    /// The options for a purpose, with a mark that no other connection has.
-    pub(super) fn new(purpose: &Purpose) -> Self {
+    /// The options for a purpose, with a mark that no other connection has. The server ends a session that nobody spoke to
+    /// for longer than `silence`: its client, which closes idle ones much sooner, is frozen or cut off, and the place in
+    /// the host's budget is wanted by others.
+    pub(super) fn new(purpose: &Purpose, silence: Duration) -> Self {
         let (read_only, lock_ms, statement_ms) = match purpose {
             Purpose::Look => ("on", 5_000, 60_000),
             Purpose::Change {
@@ -50,14 +50,18 @@ impl Startup {
             ("row_security", "off"),
             ("client_min_messages", "warning"),
             ("idle_in_transaction_session_timeout", IDLE_IN_TRANSACTION),
-            ("idle_session_timeout", IDLE),
             ("client_connection_check_interval", CLIENT_CHECK),
         ];
+        // Zero would be no limit at all.
+        let silence_ms = u64::try_from(silence.as_millis())
+            .unwrap_or(u64::MAX)
+            .max(1);
         let mark = format!("{:032x}", rand::random::<u128>());
         let mut options = vec![
             (MARK, mark),
             ("lock_timeout", milliseconds(lock_ms)),
             ("statement_timeout", milliseconds(statement_ms)),
+            ("idle_session_timeout", milliseconds(silence_ms)),
         ];
         options.extend(fixed.map(|(name, value)| (name, value.to_owned())));
         Self(options)
@@ -84,7 +88,7 @@ impl Startup {
             let found = text(row, first + at);
             let same = match (*name, &found) {
                 // The server shows a limit in the largest unit that it is a whole number of.
-                ("lock_timeout" | "statement_timeout", Some(found)) => {
+                ("lock_timeout" | "statement_timeout" | "idle_session_timeout", Some(found)) => {
                     in_milliseconds(found) == in_milliseconds(wanted)
                 }
                 (_, found) => found.as_ref() == Some(wanted),
