@@ -38,8 +38,8 @@ fn everything_at_once_changes_nothing() {
         .zip([size.schemas + size.databases, size.files])
     {
         let ended = up.wait_with_deadline(DEADLINE);
-        assert_eq!(ended.code(), Some(0), "{}", ended.stderr);
         let summary = last_json(&ended.stdout);
+        assert_eq!(ended.code(), Some(0), "{summary}\n{}", ended.stderr);
         assert_eq!(summary["succeeded"], tenants, "{summary}");
         assert_eq!(summary["tenants"], tenants, "{summary}");
     }

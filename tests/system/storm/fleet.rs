@@ -64,6 +64,8 @@ impl Storm {
             .databases(size.databases)
             .files(size.files)
             .rollout("[[rollout.waves]]\nname = \"canary\"\ncount = 5\n[[rollout.waves]]\nname = \"rest\"\nrest = true")
+            // A tenant may be in hand whenever a worker is struck; by default a fourth time is one too many.
+            .settings("[retry.worker_lost]\nattempts = 12")
             .written();
         let config = std::fs::read_to_string(fleet.path("sanderling.toml")).unwrap();
         let other = config.replace("migrations = \"migrations\"", "migrations = \"for-files\"");
