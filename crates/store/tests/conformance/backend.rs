@@ -57,6 +57,22 @@ impl Backend {
         sanderling_store::open_existing(&self.url, &self.fleet, self.base()).await
     }
 
+    /// Makes the store out of a dump.
+    pub(crate) async fn load(&self, dump: &str) {
+        let Some(file) = self.file() else {
+            Postgres::shared().sql(&self.url, dump);
+            return;
+        };
+        use sqlx::ConnectOptions;
+        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+        let options = sqlx::sqlite::SqliteConnectOptions::new()
+            .filename(file)
+            .create_if_missing(true);
+        let mut connection = options.connect().await.unwrap();
+        let dump = sqlx::raw_sql(sqlx::AssertSqlSafe(dump.to_owned()));
+        dump.execute(&mut connection).await.unwrap();
+    }
+
     /// Runs SQL behind the store's back; the first column of the first row, as text.
     pub(crate) async fn sql(&self, sql: &str) -> String {
         match self.file() {

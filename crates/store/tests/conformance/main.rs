@@ -13,6 +13,7 @@ mod gates;
 mod holds;
 mod kept;
 mod leader;
+mod older;
 mod opening;
 mod random;
 mod reading;
@@ -44,6 +45,7 @@ macro_rules! backends {
                 the_identity_stays, looking_creates_nothing, a_newer_store_is_refused, fleets_do_not_see_each_other,
                 many_open_at_once,
             },
+            older::{ a_store_of_version_3_goes_on },
             submitting::{
                 a_plan_becomes_a_rollout, the_same_plan_joins, an_overlap_is_refused, disjoint_plans_run_side_by_side,
                 two_submits_at_once_make_one_rollout, a_broken_plan_is_refused, ten_thousand_targets,
