@@ -314,6 +314,61 @@ fn only_configured_hosts_are_asked() {
     assert!(fleet.path("control.db").exists());
 }
 
+/// A provider behind TLS and a password: it is asked with the header that the configuration names, and trusted by the
+/// certificate that it names; without either it says nothing, which opens no wave.
+#[test]
+fn a_guarded_provider_answers_who_knows_it() {
+    let app = App::start();
+    let prometheus = Prometheus::guarded(&app);
+    let ca = prometheus.certificate().unwrap().display().to_string();
+    let gate = "gates = [{ name = \"one\", promql = \"vector(0)\", pass = \"value < 1\", interval = \"100ms\", \
+                count = 2, error_limit = 50 }]";
+    let with = |keys: &str, gate: &str| {
+        let fleet = Fleet::embedded()
+            .files(12)
+            .rollout(&waves(gate))
+            .settings(&format!("{}{keys}\n", provider(&prometheus.url())))
+            .written();
+        fleet.probe_migrations(1);
+        fleet
+    };
+    let header = "headers = { Authorization = \"${TEST_LOGIN}\" }";
+    let known = with(&format!("ca = \"{ca}\"\n{header}"), gate);
+    let mut up = known.command(&["--json", "up"]);
+    let up = up.env("TEST_LOGIN", Prometheus::LOGIN).output().unwrap();
+    let said = String::from_utf8(up.stdout).unwrap();
+    assert_eq!(up.status.code(), Some(0), "{said}");
+    assert!(!said.contains(Prometheus::LOGIN), "{said}");
+
+    let fast = gate.replace("error_limit = 50", "error_limit = 1");
+    for (keys, login, why) in [
+        (header.to_owned(), Some(Prometheus::LOGIN), "certificate"),
+        (format!("ca = \"{ca}\""), None, "401"),
+        (
+            format!("ca = \"{ca}\"\n{header}"),
+            None,
+            "environment variable TEST_LOGIN is not set",
+        ),
+        (
+            format!("ca = \"{ca}.gone\"\n{header}"),
+            Some(Prometheus::LOGIN),
+            "cannot be read",
+        ),
+    ] {
+        let fleet = with(&keys, &fast);
+        let mut up = fleet.command(&["--json", "up"]);
+        if let Some(login) = login {
+            up.env("TEST_LOGIN", login);
+        }
+        let up = up.output().unwrap();
+        let said = String::from_utf8(up.stdout).unwrap();
+        assert_eq!(up.status.code(), Some(5), "{said}");
+        let reason = last_json(&said)["gates"][0]["reason"].to_string();
+        assert!(reason.contains(why), "{why} is missing in {reason}");
+        assert!(!said.contains(Prometheus::LOGIN), "{said}");
+    }
+}
+
 /// A provider that never ends its answer: it is not read to an end that never comes, nor kept.
 #[test]
 fn an_answer_without_end_is_no_evidence() {

@@ -6,8 +6,11 @@ mod asked;
 pub(crate) use asked::Asked;
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::Duration;
 
+use reqwest::Certificate;
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::redirect::Policy;
 use sanderling_core::gate::{Gate, Measurement, Question, Reading, measure};
 use sanderling_secrets::Reference;
@@ -17,9 +20,20 @@ const LONGEST_ANSWER: usize = 1 << 20;
 /// So much of an answer is kept as evidence.
 const KEPT_ANSWER: usize = 2_000;
 
-/// Providers by name, from `[gates.providers.<name>]`: nothing else is ever asked.
+/// One that answers queries, from `[gates.providers.<name>]`. References are resolved when a question is asked.
+#[derive(Debug, Clone)]
+pub struct Provider {
+    /// Where it is: `http://…` or `https://…`, with the path that its API is below.
+    pub url: Reference,
+    /// What is sent with each question: a token, the tenant of a shared provider. By name.
+    pub headers: BTreeMap<String, Reference>,
+    /// A file of certificates (PEM) that are trusted beside the system's own.
+    pub ca: Option<PathBuf>,
+}
+
+/// Providers by name: nothing else is ever asked.
 #[derive(Debug, Clone, Default)]
-pub struct Providers(BTreeMap<String, Reference>);
+pub struct Providers(BTreeMap<String, Provider>);
 
 /// One provider's answer, as text for the evidence and as what was read in it.
 struct Answer {
@@ -28,9 +42,9 @@ struct Answer {
 }
 
 impl Providers {
-    /// Providers with the URLs that lead to them. References in them are resolved when a question is asked.
-    pub fn new(urls: BTreeMap<String, Reference>) -> Self {
-        Self(urls)
+    /// The providers that may be asked.
+    pub fn new(providers: BTreeMap<String, Provider>) -> Self {
+        Self(providers)
     }
 
     /// Asks a gate's question and says what the answer means. Comes back within the question's time, whatever the
@@ -78,36 +92,20 @@ impl Providers {
     }
 
     async fn fetch(&self, provider: &str, query: &str) -> Result<(Reading, String), String> {
-        let reference = self.0.get(provider).ok_or_else(|| {
+        let configured = self.0.get(provider).ok_or_else(|| {
             format!("this coordinator knows no provider {provider}; add [gates.providers.{provider}] with a `url`")
         })?;
-        let base = reference
-            .resolve()
-            .map_err(|error| format!("provider {provider}: {error}"))?;
-        let url = endpoint(base.expose()).ok_or_else(|| {
-            format!("provider {provider}: its `url` is no http:// or https:// URL")
-        })?;
-        // A fresh connection each time: minutes lie between two questions. No redirects and no proxy of the
-        // environment: no other host is to hear of it.
-        let client = reqwest::Client::builder()
-            .redirect(Policy::none())
-            .no_proxy()
-            .pool_max_idle_per_host(0)
-            .build()
-            .map_err(|error| format!("provider {provider}: {}", told(error)))?;
-        let mut response = client
-            .get(url)
-            .query(&[("query", query)])
+        let named = |why: String| format!("provider {provider}: {why}");
+        let mut response = configured
+            .request(query)
+            .await
+            .map_err(named)?
             .send()
             .await
-            .map_err(|error| format!("provider {provider}: {}", told(error)))?;
+            .map_err(|error| named(told(error)))?;
         let status = response.status();
         let mut body = Vec::new();
-        while let Some(chunk) = response
-            .chunk()
-            .await
-            .map_err(|error| format!("provider {provider}: {}", told(error)))?
-        {
+        while let Some(chunk) = response.chunk().await.map_err(|error| named(told(error)))? {
             body.extend_from_slice(&chunk);
             if body.len() > LONGEST_ANSWER {
                 return Err(format!(
@@ -122,6 +120,56 @@ impl Providers {
             Reading::Failed(answer::refused(status.as_u16(), &text))
         };
         Ok((reading.named(provider), text))
+    }
+}
+
+impl Provider {
+    /// A question, on a connection of its own: minutes lie between two. No redirects and no proxy of the environment:
+    /// no other host is to hear of it.
+    async fn request(&self, query: &str) -> Result<reqwest::RequestBuilder, String> {
+        let base = self.url.resolve().map_err(|error| error.to_string())?;
+        let url =
+            endpoint(base.expose()).ok_or("its `url` is no http:// or https:// URL".to_owned())?;
+        let mut builder = reqwest::Client::builder()
+            .redirect(Policy::none())
+            .no_proxy()
+            .pool_max_idle_per_host(0);
+        if let Some(file) = &self.ca {
+            builder = builder.tls_certs_merge(certificates(file).await?);
+        }
+        let client = builder.build().map_err(told)?;
+        let request = client.get(url).query(&[("query", query)]);
+        Ok(request.headers(self.resolved_headers()?))
+    }
+
+    fn resolved_headers(&self) -> Result<HeaderMap, String> {
+        let mut headers = HeaderMap::new();
+        for (name, reference) in &self.headers {
+            let wrong = |why: &str| format!("header {name:?} {why}");
+            let value = reference
+                .resolve()
+                .map_err(|error| wrong(&format!("has no value: {error}")))?;
+            // Neither library's errors hold the value; ours must not either.
+            let mut value = HeaderValue::from_str(value.expose())
+                .map_err(|_| wrong("has a value that no header can carry, such as a line break"))?;
+            value.set_sensitive(true);
+            let name = HeaderName::from_bytes(name.as_bytes())
+                .map_err(|_| wrong("is no name of a header"))?;
+            headers.insert(name, value);
+        }
+        Ok(headers)
+    }
+}
+
+/// The certificates in a file, read anew each time: they are exchanged while coordinators run.
+async fn certificates(file: &std::path::Path) -> Result<Vec<Certificate>, String> {
+    let shown = file.display();
+    let pem = tokio::fs::read(file)
+        .await
+        .map_err(|error| format!("`ca` {shown} cannot be read: {error}"))?;
+    match Certificate::from_pem_bundle(&pem) {
+        Ok(certificates) if !certificates.is_empty() => Ok(certificates),
+        _ => Err(format!("`ca` {shown} holds no certificate (PEM)")),
     }
 }
 

@@ -12,7 +12,7 @@ mod status;
 mod verify;
 
 pub use fleet::Fleet;
-pub use gates::Providers;
+pub use gates::{Provider, Providers};
 pub use holds::select_any;
 pub use leader::{Coordinator, CoordinatorOptions};
 pub use planning::{PlanRequest, Planned, plan};

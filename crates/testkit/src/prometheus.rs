@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -20,7 +20,11 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// A Prometheus of its own, which scrapes one application twice a second; killed on drop.
 pub struct Prometheus {
     server: Server,
+    certificate: Option<PathBuf>,
 }
+
+/// A certificate that vouches for itself, and its key.
+type Own = rcgen::CertifiedKey<rcgen::KeyPair>;
 
 impl Prometheus {
     /// Scrapes this application from now on, as job `app`.
@@ -28,6 +32,25 @@ impl Prometheus {
     /// # Panics
     /// When Prometheus is not installed or does not start.
     pub fn scraping(app: &App) -> Self {
+        Self::start(app, None)
+    }
+
+    /// As [`Prometheus::scraping`], and answers only over TLS, with a certificate of its own, and only who says
+    /// [`Prometheus::LOGIN`].
+    ///
+    /// # Panics
+    /// When Prometheus is not installed or does not start.
+    pub fn guarded(app: &App) -> Self {
+        let own = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]);
+        Self::start(app, Some(own.expect("a certificate can be made")))
+    }
+
+    /// What a guarded one wants to hear in `Authorization`: user `gate`, password `open sesame`.
+    pub const LOGIN: &str = "Basic Z2F0ZTpvcGVuIHNlc2FtZQ==";
+    /// bcrypt of the password, at its least cost.
+    const HASHED: &str = "$2b$04$RFQV88491NqdCSMOnorn6OwdfRIjR/1bNmJmpxXA4HpgxrnglQxCW";
+
+    fn start(app: &App, own: Option<Own>) -> Self {
         let home = Home::create().expect("a directory for Prometheus can be made");
         let config = home.path().join("prometheus.yml");
         let text = format!(
@@ -36,19 +59,45 @@ impl Prometheus {
             app.port
         );
         fs::write(&config, text).expect("the server's directory is writable");
+        let guard = own.map(|own| {
+            let (cert, key) = (home.path().join("cert.pem"), home.path().join("key.pem"));
+            let web = home.path().join("web.yml");
+            let text = format!(
+                "tls_server_config: {{cert_file: {}, key_file: {}}}\nbasic_auth_users: {{gate: '{}'}}\n",
+                cert.display(),
+                key.display(),
+                Self::HASHED
+            );
+            for (file, text) in [
+                (&cert, own.cert.pem()),
+                (&key, own.signing_key.serialize_pem()),
+                (&web, text),
+            ] {
+                fs::write(file, text).expect("the server's directory is writable");
+            }
+            (web, cert)
+        });
         let kind = Prom {
+            web: guard.as_ref().map(|(web, _)| web.clone()),
             program: on_path("prometheus").unwrap_or_else(|| missing("prometheus", "prometheus")),
             data: home.path().join("data"),
             config,
         };
         Self {
             server: Server::start(Box::new(kind), home),
+            certificate: guard.map(|(_, cert)| cert),
         }
     }
 
-    /// Where it answers: `http://127.0.0.1:<port>`.
+    /// Where it answers: `http://127.0.0.1:<port>`, and https where it is guarded.
     pub fn url(&self) -> String {
-        format!("http://127.0.0.1:{}", self.server.port())
+        let scheme = self.certificate.as_ref().map_or("http", |_| "https");
+        format!("{scheme}://127.0.0.1:{}", self.server.port())
+    }
+
+    /// The file with its certificate (PEM), where it is guarded.
+    pub fn certificate(&self) -> Option<&Path> {
+        self.certificate.as_deref()
     }
 
     /// What it writes to its log.
@@ -59,6 +108,8 @@ impl Prometheus {
 
 struct Prom {
     program: PathBuf,
+    /// How it guards itself.
+    web: Option<PathBuf>,
     config: PathBuf,
     data: PathBuf,
 }
@@ -75,11 +126,16 @@ impl Kind for Prom {
             .arg(format!("--storage.tsdb.path={}", self.data.display()))
             .arg(format!("--web.listen-address=127.0.0.1:{port}"))
             .arg("--log.level=warn");
+        if let Some(file) = &self.web {
+            command.arg(format!("--web.config.file={}", file.display()));
+        }
         command
     }
 
     fn ready(&self, _pid: u32, port: u16) -> bool {
-        get(port, "/-/ready").is_some_and(|answer| answer.starts_with("HTTP/1.1 200"))
+        // A guarded one is asked in the clear, and says so once it listens; what it knows by then, its user asks.
+        let ready = self.web.as_ref().map_or("HTTP/1.1 200", |_| "HTTP/1.0 400");
+        get(port, "/-/ready").is_some_and(|answer| answer.starts_with(ready))
     }
 }
 

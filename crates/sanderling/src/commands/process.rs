@@ -51,9 +51,8 @@ pub(crate) fn new_coordinator(
         lease: wiring.settings.control.lease,
         poll: wiring.settings.control.poll,
     };
-    let providers = wiring.settings.providers.iter();
-    let providers = providers.map(|(name, url)| (name.clone(), url.reference().clone()));
-    Coordinator::new(options, store, claims, Providers::new(providers.collect()))
+    let providers = Providers::new(wiring.settings.providers.clone());
+    Coordinator::new(options, store, claims, providers)
 }
 
 /// A worker as the settings want it.

@@ -11,7 +11,7 @@ use super::model::{ClaimsSettings, ControlSettings, HostSettings, Settings};
 use super::reader::{Reader, below, path};
 use super::source;
 use super::url;
-use super::{gates, policy};
+use super::{policy, providers};
 
 /// Shorter leases and locks would expire while a healthy process is busy for a moment.
 const LEAST_LEASE: Duration = Duration::from_secs(1);
@@ -57,7 +57,7 @@ impl Settings {
             worker_slots: reader.count(&path("worker.slots"), 1).unwrap_or(16),
             hosts: hosts(&mut reader, &base),
             rollout: policy::read(&mut reader),
-            providers: gates::providers(&mut reader, &base),
+            providers: providers::read(&mut reader, &base),
             base_dir: base,
         };
         format(&mut reader);

@@ -1,7 +1,6 @@
-//! `[gates.providers.<name>]`, and `bake` and `gates` of a wave.
+//! `bake` and `gates` of a wave.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path as FilePath;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use sanderling_core::gate::{
@@ -9,31 +8,13 @@ use sanderling_core::gate::{
 };
 use sanderling_registry::nearest;
 
+use super::providers::PROVIDERS;
 use super::reader::{Path, Reader, below, path};
-use super::url::{self, ConfiguredUrl};
 
-/// Where providers stand.
-const PROVIDERS: &str = "gates.providers";
 /// Shorter pauses would only load the provider.
 const LEAST_INTERVAL: Duration = Duration::from_millis(100);
 /// More measurements than this say no more.
 const MOST_MEASUREMENTS: u32 = 1_000;
-
-/// The providers by name: the only hosts that gates ask.
-pub(super) fn providers(
-    reader: &mut Reader<'_>,
-    base: &FilePath,
-) -> BTreeMap<String, ConfiguredUrl> {
-    let section = path(PROVIDERS);
-    let names = reader.names(&section);
-    let mut providers = BTreeMap::new();
-    for name in names {
-        let key = below(&below(&section, &name), "url");
-        let url = url::read(reader, &key, None, &["http", "https"], base);
-        providers.insert(name, url);
-    }
-    providers
-}
 
 /// The gates of a wave in order: its bake first.
 pub(super) fn read(reader: &mut Reader<'_>, wave: &Path) -> Vec<Gate> {
@@ -418,11 +399,6 @@ mod tests {
                 "[[rollout.waves]]\nrest = true\nbake = '1m'\n".to_owned(),
                 "a gate stands between two",
             ),
-            (
-                "[gates.providers.main]\nurl = 'ftp://h'\n".to_owned(),
-                "one of http://, https://",
-            ),
-            ("[gates.providers.main]\n".to_owned(), "is missing"),
         ] {
             let said = problem(&text);
             assert!(said.contains(says), "{text}: {said}");

@@ -72,7 +72,14 @@ pub(super) static ROOT: Node = Table(&[
     ("freezes", Later),
     (
         "gates",
-        Table(&[("providers", Each(&Table(&[("url", Leaf)])))]),
+        Table(&[(
+            "providers",
+            Each(&Table(&[
+                ("url", Leaf),
+                ("headers", Each(&Leaf)),
+                ("ca", Leaf),
+            ])),
+        )]),
     ),
     ("notify", Later),
     ("api", Later),

@@ -12,6 +12,7 @@ mod keys;
 mod locate;
 mod model;
 mod policy;
+mod providers;
 mod reader;
 mod source;
 mod url;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use sanderling_coordinator::Provider;
 use sanderling_core::policy::{Atomic, Backoff};
 use sanderling_core::waves::{HaltSpec, WaveSpec, default_waves};
 use sanderling_core::{ErrorClass, HostName};
@@ -36,7 +37,7 @@ pub(crate) struct Settings {
     /// What a rollout may do.
     pub(crate) rollout: RolloutSettings,
     /// The providers that gates may ask, by name.
-    pub(crate) providers: BTreeMap<String, ConfiguredUrl>,
+    pub(crate) providers: BTreeMap<String, Provider>,
 }
 
 /// `[control]`
