@@ -25,6 +25,7 @@ mod leftovers;
 mod locks;
 mod mount;
 mod outages;
+mod planning;
 mod restored;
 mod stepwise;
 mod storm;

@@ -4,14 +4,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sanderling_claims::Claims;
-use sanderling_core::decide::decide;
+use sanderling_core::decide::decide_watching;
 use sanderling_core::rollout::Action;
-use sanderling_core::{RolloutId, WorkerId};
+use sanderling_core::{Micros, RolloutId, WorkerId};
 use sanderling_failpoints::failpoint;
 use sanderling_store::{Leadership, RolloutRecord, Store, StoreError};
 use tokio_util::sync::CancellationToken;
 
 use crate::gates::{Asked, Providers};
+use crate::status::hosts_away;
+use crate::watch::Watch;
 
 /// How many active rollouts a leader looks after. Far above what a fleet can have: their tenants are disjoint.
 const MOST_ROLLOUTS: u32 = 1_000;
@@ -58,6 +60,7 @@ impl Coordinator {
     /// Leads whenever it can, until `drain` is cancelled; then gives leadership up. Errors are logged and waited out.
     pub async fn run(mut self, drain: CancellationToken) {
         let mut leading: Option<Leadership> = None;
+        let mut watch = Watch::default();
         let answered = self.asked.answered();
         while !drain.is_cancelled() {
             let mut pause = self.options.poll.min(self.options.lease / 3);
@@ -66,7 +69,7 @@ impl Coordinator {
                     if leading.is_none() {
                         tracing::info!(epoch = leadership.epoch, "leading");
                     }
-                    match self.turn(&leadership).await {
+                    match self.turn(&leadership, &mut watch).await {
                         Ok(wake_in) => pause = pause.min(wake_in),
                         Err(StoreError::Stale(reason)) => {
                             tracing::info!(reason, "another coordinator leads now")
@@ -78,6 +81,7 @@ impl Coordinator {
                     leading = Some(leadership);
                 }
                 Ok(None) => {
+                    watch = Watch::default();
                     self.asked.forget();
                     if leading.take().is_some() {
                         tracing::info!("another coordinator leads now");
@@ -99,15 +103,22 @@ impl Coordinator {
     }
 
     /// Looks after every active rollout once. Returns how soon it wants to look again.
-    async fn turn(&mut self, leadership: &Leadership) -> Result<Duration, StoreError> {
+    async fn turn(
+        &mut self,
+        leadership: &Leadership,
+        watch: &mut Watch,
+    ) -> Result<Duration, StoreError> {
         let mut wake_in = Duration::MAX;
         let mut acted = false;
         let active = self.store.rollouts(true, MOST_ROLLOUTS).await?;
         self.asked
             .only(|id| active.iter().any(|record| record.rollout.id == *id));
+        let may_stall = active.iter().any(|record| record.rollout.may_stall());
+        let away = may_stall && !hosts_away(&*self.store).await?.is_empty();
+        watch.look(&active, away);
         for record in active {
             let id = record.rollout.id.clone();
-            match self.look_after(leadership, record).await {
+            match self.look_after(leadership, record, watch.since(&id)).await {
                 Ok((did, soon)) => {
                     acted |= did;
                     wake_in = wake_in.min(soon);
@@ -129,11 +140,12 @@ impl Coordinator {
         &mut self,
         leadership: &Leadership,
         record: RolloutRecord,
+        watched: Micros,
     ) -> Result<(bool, Duration), StoreError> {
         let id = record.rollout.id.clone();
         let (mut record, mut acted) = (record, false);
         for _ in 0..MOST_TRIES {
-            let decision = decide(&record.rollout, record.now);
+            let decision = decide_watching(&record.rollout, record.now, watched);
             for reason in &decision.reasons {
                 tracing::debug!(rollout = %id, reason, "decided");
             }

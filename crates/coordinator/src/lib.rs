@@ -2,6 +2,7 @@
 
 mod fleet;
 mod gates;
+mod history;
 mod holds;
 mod leader;
 mod look;
@@ -10,6 +11,7 @@ mod refusal;
 mod repair;
 mod status;
 mod verify;
+mod watch;
 
 pub use fleet::Fleet;
 pub use gates::{Provider, Providers};

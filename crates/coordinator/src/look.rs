@@ -104,7 +104,7 @@ fn belief(believed: &Believed) -> Option<Belief> {
 }
 
 /// Fingerprints of the tenants that are there. One that cannot be read is left out: its standing says why.
-async fn fingerprints(
+pub(crate) async fn fingerprints(
     fleet: &Fleet,
     tenants: &[Tenant],
     standings: &[Standing],
@@ -162,7 +162,7 @@ async fn inspections(
 }
 
 /// Catalogs are compared within an engine only. The server's major version is part of the fingerprint itself.
-fn engine(fleet: &Fleet, tenant: &Tenant) -> String {
+pub(crate) fn engine(fleet: &Fleet, tenant: &Tenant) -> String {
     match fleet.hosts.dialect(&tenant.place.host) {
         Ok(Dialect::Postgres) => "postgres".into(),
         Ok(Dialect::Sqlite) => "sqlite".into(),

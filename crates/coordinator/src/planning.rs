@@ -1,17 +1,23 @@
 //! From a request to a plan: select, survey, assess, plan. Reads only.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use sanderling_core::assess::{Assessment, assess};
 use sanderling_core::plan::Plan;
-use sanderling_core::planner::{self, Assessed, PlanInput};
+use sanderling_core::planner::{self, Assessed, Explanation, KnownFailures, PlanInput};
 use sanderling_core::policy::Policy;
 use sanderling_core::selector::Selector;
-use sanderling_core::summary::PlanSummary;
-use sanderling_core::waves::{HaltSpec, WaveSpec};
-use sanderling_core::{ErrorClass, Failure, Outcome, TenantId, Version};
+use sanderling_core::summary::{PlanContext, PlanSummary};
+use sanderling_core::waves::{ENGINE, FINGERPRINT, HaltSpec, Select, WaveSpec, strangers};
+use sanderling_core::{
+    BundleHash, ErrorClass, Failure, HostName, Outcome, Standing, Tenant, TenantId, Version,
+};
 use sanderling_store::{HoldRecord, Store};
 
 use crate::fleet::Fleet;
+use crate::history;
 use crate::holds::{Holds, holds, pinned};
+use crate::look;
 use crate::refusal::{self, PlanningError};
 
 /// What an operator asks for.
@@ -27,6 +33,10 @@ pub struct PlanRequest {
     pub policy: Policy,
     /// Limits of the whole rollout.
     pub halt: HaltSpec,
+    /// Who is never in the canary.
+    pub canary_exclude: Option<Selector>,
+    /// Limits of the wave of tenants that failed before with this bundle.
+    pub known_failures: HaltSpec,
     /// Whether versions below the newest applied one may still be applied.
     pub allow_out_of_order: bool,
 }
@@ -36,6 +46,14 @@ pub struct PlanRequest {
 pub struct Planned {
     /// The plan.
     pub plan: Plan,
+    /// Why it is as it is.
+    pub explanation: Explanation,
+    /// Who is never in the canary.
+    pub canary_exclude: Option<Selector>,
+    /// The budget of connections of each host.
+    pub hosts: BTreeMap<HostName, u32>,
+    /// How long one version took on one tenant in recent rollouts, in milliseconds; none without any.
+    pub version_ms: Option<u64>,
     /// Whether a control store was there to be asked.
     pub saw_store: bool,
     /// Tenants that are left out for a reason that somebody should know: one sentence each.
@@ -45,11 +63,14 @@ pub struct Planned {
 impl Planned {
     /// The plan as scripts see it. Holds are the control store's to know: without one they are null.
     pub fn summary(&self) -> PlanSummary {
-        let summary = PlanSummary::new(&self.plan, None);
-        PlanSummary {
-            held: summary.held.filter(|_| self.saw_store),
-            ..summary
-        }
+        let context = PlanContext {
+            explanation: &self.explanation,
+            canary_exclude: self.canary_exclude.as_ref(),
+            hosts: &self.hosts,
+            version_ms: self.version_ms,
+            saw_store: self.saw_store,
+        };
+        PlanSummary::new(&self.plan, &context)
     }
 
     /// How many selected tenants were left out with this outcome.
@@ -72,7 +93,8 @@ fn held(hold: &HoldRecord) -> Failure {
     Failure::new(ErrorClass::Precondition, "held", message)
 }
 
-/// Plans a rollout. The store, where there is one, knows which tenants are pinned, and what an edited migration was.
+/// Plans a rollout. The store, where there is one, knows which tenants are pinned, what an edited migration was, who
+/// failed before with this bundle, and how long migrations took.
 pub async fn plan(
     fleet: &Fleet,
     request: &PlanRequest,
@@ -81,12 +103,13 @@ pub async fn plan(
     let metas = fleet.metas();
     let target = target(fleet, request)?;
     let tenants = fleet.select(&request.selector)?;
+    strangers(&request.waves, &fleet.tenants).map_err(planner::PlanError::from)?;
     let standings = fleet.survey(&tenants).await;
     let holds = match store {
         Some(store) => holds(store).await?,
         None => Holds::new(),
     };
-    let assessed: Vec<Assessed> = tenants
+    let mut assessed: Vec<Assessed> = tenants
         .into_iter()
         .zip(&standings)
         .map(|(tenant, standing)| {
@@ -101,31 +124,105 @@ pub async fn plan(
                 (Assessment::Pending { .. }, Some(hold)) => Assessment::Held(held(hold)),
                 (other, _) => other,
             };
-            Assessed { tenant, assessment }
+            Assessed {
+                tenant,
+                assessment,
+                traits: BTreeMap::new(),
+            }
         })
         .collect();
     refusal::check(fleet, &metas, &assessed, store).await?;
+    find_traits(fleet, &request.waves, &standings, &mut assessed).await;
+    let bundle = fleet.migrations.bundle.hash();
+    let (known, version_ms) = history(store, bundle).await;
+    let hosts = fleet.hosts.budgets();
     let mut policy = request.policy.clone();
     policy.create_missing = fleet.create_missing;
     policy.limits = request.halt.resolve(planner::planned_size(&assessed));
     let versions: Vec<_> = metas.iter().map(|meta| meta.version.clone()).collect();
-    let plan = planner::plan(&PlanInput {
+    let (plan, explanation) = planner::explained(&PlanInput {
         fleet: &fleet.name,
-        bundle: fleet.migrations.bundle.hash(),
+        bundle,
         target: &target,
         versions: &versions,
         waves: &request.waves,
         policy: &policy,
-        hosts: &fleet.hosts.budgets(),
+        hosts: &hosts,
         tenants: &assessed,
         previous: None,
+        canary_exclude: request.canary_exclude.as_ref(),
+        known_failures: Some(KnownFailures {
+            tenants: &known,
+            halt: &request.known_failures,
+        }),
     })?;
     let left_behind = left_behind(&plan);
     Ok(Planned {
         plan,
+        explanation,
+        canary_exclude: request.canary_exclude.clone(),
+        hosts,
+        version_ms,
         saw_store: store.is_some(),
         left_behind,
     })
+}
+
+/// What the store remembers. It only makes a plan better: where it cannot be read, `up` will say so itself.
+async fn history(
+    store: Option<&dyn Store>,
+    bundle: &BundleHash,
+) -> (BTreeSet<TenantId>, Option<u64>) {
+    let Some(store) = store else {
+        return (BTreeSet::new(), None);
+    };
+    let known = history::known_failures(store, bundle).await;
+    let known = known.unwrap_or_else(|error| {
+        tracing::warn!(%error, "who failed before is not known; nobody goes last for it");
+        BTreeSet::new()
+    });
+    let pace = history::version_ms(store).await;
+    (known, pace.ok().flatten())
+}
+
+/// Finds out what waves by coverage ask for. Catalogs are only read where a wave covers fingerprints, and only of
+/// tenants that have something to apply: a fleet that is up to date is looked at no closer.
+async fn find_traits(
+    fleet: &Fleet,
+    waves: &[WaveSpec],
+    standings: &[Standing],
+    assessed: &mut [Assessed],
+) {
+    let covered = |key: &str| {
+        let by = |wave: &WaveSpec| matches!(&wave.select, Select::Coverage(c) if c.has(key));
+        waves.iter().any(by)
+    };
+    if covered(ENGINE) {
+        for tenant in assessed.iter_mut() {
+            let engine = look::engine(fleet, &tenant.tenant);
+            tenant.traits.insert(ENGINE.into(), engine);
+        }
+    }
+    if !covered(FINGERPRINT) {
+        return;
+    }
+    let pending = |a: &&mut Assessed| matches!(a.assessment, Assessment::Pending { .. });
+    let (mut there, mut tenants, mut present): (Vec<_>, Vec<Tenant>, Vec<Standing>) =
+        (Vec::new(), Vec::new(), Vec::new());
+    for (tenant, standing) in assessed.iter_mut().zip(standings) {
+        if pending(&tenant) {
+            tenants.push(tenant.tenant.clone());
+            present.push(standing.clone());
+            there.push(tenant);
+        }
+    }
+    let fingerprints = look::fingerprints(fleet, &tenants, &present).await;
+    for (tenant, fingerprint) in there.into_iter().zip(fingerprints) {
+        if let Some(fingerprint) = fingerprint {
+            let short = fingerprint.chars().take(12).collect();
+            tenant.traits.insert(FINGERPRINT.into(), short);
+        }
+    }
 }
 
 fn target(fleet: &Fleet, request: &PlanRequest) -> Result<Version, PlanningError> {

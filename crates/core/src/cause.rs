@@ -67,6 +67,12 @@ impl ErrorClass {
         }
     }
 
+    /// The class that the text form of a cause begins with.
+    pub fn of_cause(cause: &str) -> Option<Self> {
+        let name = cause.split('/').next()?;
+        Self::ALL.into_iter().find(|class| class.as_str() == name)
+    }
+
     /// Whether `same_cause` counts it: only errors that the next tenant would meet as well.
     pub fn is_deterministic(self) -> bool {
         matches!(

@@ -1,5 +1,7 @@
 //! What the leader does next, and why.
 
+mod limits;
+
 use crate::gate::Question;
 use crate::ids::Micros;
 use crate::rollout::{Action, Rollout, RolloutState};
@@ -19,24 +21,36 @@ pub struct Decision {
 
 /// Decides what the leader does next. Costs O(waves), whatever the number of tenants.
 ///
-/// `now` is the control store's time, as read with the rollout.
+/// `now` is the control store's time, as read with the rollout. `wake_at` is the first moment at which time alone
+/// changes the answer: a hold ends, a gate is due, a limit of time is reached.
 pub fn decide(rollout: &Rollout, now: Micros) -> Decision {
+    decide_watching(rollout, now, Micros(i64::MIN))
+}
+
+/// As [`decide`], where only what stood still since `watched` counts as a stall: before that moment nobody led, or
+/// something outside of the rollout (a host that is away, another rollout with all the connections) kept it from moving.
+pub fn decide_watching(rollout: &Rollout, now: Micros, watched: Micros) -> Decision {
     let goes_on = matches!(rollout.state, RolloutState::Running | RolloutState::Waiting);
-    let Some(at) = rollout.hold_ends_at.filter(|_| goes_on) else {
-        return next(rollout, now);
-    };
-    if at <= now {
+    let hold = rollout.hold_ends_at.filter(|_| goes_on);
+    if hold.is_some_and(|at| at <= now) {
         let reason = "the time of a hold is over: its targets are pending again";
         return because(Some(Action::EndHolds), reason.into());
     }
+    let due = limits::due(rollout, watched);
+    if let Some(due) = due.as_ref().filter(|due| due.at <= now) {
+        let halt = due.halt(rollout, now);
+        let reason = halt.detail.clone().unwrap_or_default();
+        return because(Some(Action::Halt(halt)), reason);
+    }
     let next = next(rollout, now);
+    let times = [next.wake_at, hold, due.map(|due| due.at)];
     Decision {
-        wake_at: Some(next.wake_at.map_or(at, |earlier| earlier.min(at))),
+        wake_at: times.into_iter().flatten().min(),
         ..next
     }
 }
 
-/// What is next, whatever the time.
+/// What is next, where no limit of time is reached and no hold has ended.
 fn next(rollout: &Rollout, now: Micros) -> Decision {
     if rollout.submitted_at.is_none() {
         return because(None, "it has not been submitted".into());
@@ -130,6 +144,11 @@ fn because(action: Option<Action>, reason: String) -> Decision {
 fn standing_still(rollout: &Rollout) -> String {
     let in_flight = rollout.in_flight.len();
     match &rollout.halt {
+        Some(halt) if halt.cause.is_none() => format!(
+            "it is halted: {}: {}; {in_flight} in flight drain",
+            halt.rule.as_str(),
+            halt.detail.as_deref().unwrap_or("no details")
+        ),
         Some(halt) => format!(
             "it is halted: {} counted {} failed, {} tolerated; {in_flight} in flight drain",
             halt.rule.as_str(),

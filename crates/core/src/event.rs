@@ -94,7 +94,7 @@ pub enum EventKind {
         /// Not to be started before this moment.
         not_before: Option<Micros>,
     },
-    /// A halt rule was crossed by the event before this one, in the same transaction.
+    /// A halt rule was crossed: by the event before this one, in the same transaction, or by time, as the leader found.
     Halted {
         /// Rule, wave, cause and counts.
         halt: Halt,

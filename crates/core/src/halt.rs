@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::cause::Cause;
+use crate::cause::{Cause, ErrorClass};
 
 /// Limits of a scope (the rollout or one wave), resolved to counts of tenants. `None` is no limit.
 ///
 /// A limit is what is *tolerated*: the rule trips when the count is greater.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limits {
     /// Failed tenants tolerated, from `max_failures`.
     pub max_failures: Option<u32>,
@@ -19,6 +19,16 @@ pub struct Limits {
     pub max_consecutive: Option<u32>,
     /// Tenants with one and the same deterministic cause tolerated.
     pub same_cause: Option<u32>,
+    /// Failed tenants of one class of error tolerated. Left out where empty, so that the hash of a plan without it is
+    /// what it was before there were any.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub class_limits: BTreeMap<ErrorClass, u32>,
+    /// How long nothing may move while there is something to do, in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stall_after_ms: Option<u64>,
+    /// How long the scope may take from its opening to its end, in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_duration_ms: Option<u64>,
 }
 
 impl Limits {
@@ -43,6 +53,12 @@ pub enum Rule {
     MaxConsecutive,
     /// Too many tenants failed for one and the same cause.
     SameCause,
+    /// Too many tenants failed with errors of one class.
+    ClassLimits,
+    /// Nothing moved for too long, though there was something to do. Judged by the leader.
+    StallAfter,
+    /// A wave, or the rollout, took too long. Judged by the leader.
+    MaxDuration,
     /// A gate after a wave said no.
     Gate,
 }
@@ -55,6 +71,9 @@ impl Rule {
             Self::MaxFailurePercent => "max_failure_percent",
             Self::MaxConsecutive => "max_consecutive",
             Self::SameCause => "same_cause",
+            Self::ClassLimits => "class_limits",
+            Self::StallAfter => "stall_after",
+            Self::MaxDuration => "max_duration",
             Self::Gate => "gate",
         }
     }
@@ -69,6 +88,9 @@ pub struct Tally {
     pub consecutive: u64,
     /// Failed tenants by deterministic cause (the cause's text form).
     pub by_cause: BTreeMap<String, u64>,
+    /// Failed tenants by class of error; absent in what older versions stored.
+    #[serde(default)]
+    pub by_class: BTreeMap<ErrorClass, u64>,
 }
 
 impl Tally {
@@ -76,6 +98,7 @@ impl Tally {
     pub(crate) fn fail(&mut self, cause: &Cause) {
         self.failed += 1;
         self.consecutive += 1;
+        *self.by_class.entry(cause.class).or_default() += 1;
         if cause.class.is_deterministic() {
             *self.by_cause.entry(cause.to_string()).or_default() += 1;
         }
@@ -88,6 +111,13 @@ impl Tally {
             *n = n.saturating_sub(tenants);
             if *n == 0 {
                 self.by_cause.remove(cause);
+            }
+        }
+        let class = ErrorClass::of_cause(cause);
+        if let Some((class, n)) = class.and_then(|c| Some((c, self.by_class.get_mut(&c)?))) {
+            *n = n.saturating_sub(tenants);
+            if *n == 0 {
+                self.by_class.remove(&class);
             }
         }
     }
@@ -134,6 +164,10 @@ pub fn judge(limits: &Limits, tally: &Tally) -> Option<Trip> {
             });
         }
     }
+    same_cause(limits, tally).or_else(|| class_limits(limits, tally))
+}
+
+fn same_cause(limits: &Limits, tally: &Tally) -> Option<Trip> {
     let tolerated = u64::from(limits.same_cause?);
     let (cause, &failures) = tally.by_cause.iter().max_by_key(|(_, n)| **n)?;
     (failures > tolerated).then(|| Trip {
@@ -141,6 +175,19 @@ pub fn judge(limits: &Limits, tally: &Tally) -> Option<Trip> {
         tolerated,
         failures,
         cause: Some(cause.clone()),
+    })
+}
+
+/// The failure that crosses one is of its class, so its own cause says which.
+fn class_limits(limits: &Limits, tally: &Tally) -> Option<Trip> {
+    limits.class_limits.iter().find_map(|(class, tolerated)| {
+        let (tolerated, failures) = (u64::from(*tolerated), *tally.by_class.get(class)?);
+        (failures > tolerated).then_some(Trip {
+            rule: Rule::ClassLimits,
+            tolerated,
+            failures,
+            cause: None,
+        })
     })
 }
 
@@ -205,6 +252,37 @@ mod tests {
         let trip = judge(&limits, &tally).unwrap();
         assert_eq!(trip.cause.as_deref(), Some("migration_sql/42703"));
         assert_eq!((trip.rule, trip.failures), (Rule::SameCause, 2));
+    }
+
+    #[test]
+    fn a_class_has_a_limit_of_its_own() {
+        let limits = Limits {
+            class_limits: [(ErrorClass::Connection, 1), (ErrorClass::MigrationSql, 0)].into(),
+            ..Limits::default()
+        };
+        let mut tally = Tally::default();
+        for _ in 0..9 {
+            tally.fail(&cause(ErrorClass::LockTimeout, "55P03"));
+        }
+        tally.fail(&cause(ErrorClass::Connection, "08006"));
+        assert_eq!(judge(&limits, &tally), None);
+        tally.fail(&cause(ErrorClass::Connection, "08001"));
+        let trip = judge(&limits, &tally).unwrap();
+        assert_eq!(
+            (trip.rule, trip.failures, trip.tolerated),
+            (Rule::ClassLimits, 2, 1)
+        );
+        tally.forgive("connection/08001", 1);
+        assert_eq!(judge(&limits, &tally), None);
+        tally.fail(&cause(ErrorClass::MigrationSql, "42703"));
+        assert_eq!(judge(&limits, &tally).unwrap().tolerated, 0);
+    }
+
+    #[test]
+    fn limits_of_older_plans_are_read_and_written_as_they_were() {
+        let old = r#"{"max_failures":1,"max_failure_percent":null,"max_consecutive":null,"same_cause":2}"#;
+        let limits: Limits = serde_json::from_str(old).unwrap();
+        assert_eq!(serde_json::to_string(&limits).unwrap(), old);
     }
 
     #[test]

@@ -1,24 +1,30 @@
 //! Making a plan: whom, in which wave, in which order, with every limit a number.
 
 mod check;
+mod cover;
 mod error;
+mod explain;
 mod order;
 mod place;
 mod resolve;
 
 #[cfg(test)]
+mod chosen;
+#[cfg(test)]
 mod tests;
 
 pub use error::PlanError;
+pub use explain::{Covered, Explanation};
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::assess::Assessment;
-use crate::ids::{BundleHash, HostName, Version};
+use crate::ids::{BundleHash, HostName, TenantId, Version};
 use crate::plan::{self, LeftOut, Path, Plan, PlannedTarget};
 use crate::policy::Policy;
+use crate::selector::Selector;
 use crate::tenant::Tenant;
-use crate::waves::{WaveSpec, validate};
+use crate::waves::{HaltSpec, KNOWN_FAILURES, Select, WaveSpec, validate};
 
 /// Everything a plan is made from. Nothing else has a say: equal inputs give equal plans.
 #[derive(Clone, Debug)]
@@ -41,6 +47,30 @@ pub struct PlanInput<'a> {
     pub tenants: &'a [Assessed],
     /// A plan whose placements are kept: amendments and supersedes have one, a new rollout has none.
     pub previous: Option<&'a Plan>,
+    /// Who is never in the canary.
+    pub canary_exclude: Option<&'a Selector>,
+    /// Who failed before with this bundle, and the limits of the wave that they go to.
+    pub known_failures: Option<KnownFailures<'a>>,
+}
+
+/// Tenants that failed before with an unchanged bundle.
+#[derive(Clone, Copy, Debug)]
+pub struct KnownFailures<'a> {
+    /// Who.
+    pub tenants: &'a BTreeSet<TenantId>,
+    /// The limits of their wave.
+    pub halt: &'a HaltSpec,
+}
+
+impl PlanInput<'_> {
+    fn is_excluded(&self, tenant: &Tenant) -> bool {
+        self.canary_exclude.is_some_and(|s| s.matches(tenant))
+    }
+
+    fn is_known(&self, tenant: &TenantId) -> bool {
+        self.known_failures
+            .is_some_and(|known| known.tenants.contains(tenant))
+    }
 }
 
 /// A selected tenant and what its ledger says.
@@ -50,6 +80,8 @@ pub struct Assessed {
     pub tenant: Tenant,
     /// What its ledger says.
     pub assessment: Assessment,
+    /// What was found out about it besides, for waves by coverage: `engine`, `fingerprint`.
+    pub traits: BTreeMap<String, String>,
 }
 
 /// How many of these tenants a plan puts into waves: the planned size of the whole rollout, of which
@@ -67,11 +99,20 @@ pub fn planned_size(tenants: &[Assessed]) -> u64 {
 /// (and so for who is chosen by count or percentage) the order is: label `priority`, a whole number, higher first,
 /// absent is 0; then size, smaller first, unknown last; then SHA-256 of fleet and tenant. With `previous`, tenants
 /// that it placed keep their wave, and new ones go to the first wave by labels that matches them, else to the rest:
-/// waves by count and percentage are not topped up, for they may have finished.
+/// waves by count, percentage and coverage are not topped up, for they may have finished. Whom `canary_exclude` names
+/// goes to a later wave than the canary; who failed before with this bundle goes last, to a wave of its own.
 ///
 /// # Errors
 /// What makes planning impossible: see [`PlanError`]. Nothing is half planned.
 pub fn plan(input: &PlanInput<'_>) -> Result<Plan, PlanError> {
+    explained(input).map(|(plan, _)| plan)
+}
+
+/// Makes the plan, and says why it is as it is.
+///
+/// # Errors
+/// As [`plan`].
+pub fn explained(input: &PlanInput<'_>) -> Result<(Plan, Explanation), PlanError> {
     validate(input.waves)?;
     check::check(input)?;
     let order = order::sorted(input)?;
@@ -79,7 +120,9 @@ pub fn plan(input: &PlanInput<'_>) -> Result<Plan, PlanError> {
     let numbers: BTreeMap<&Path, usize> = paths.iter().zip(0..).collect();
     let mut waves = Vec::new();
     let mut targets = Vec::new();
-    for (index, members) in place::into_waves(input, order)?.iter().enumerate() {
+    let specs = specs(input);
+    let placement = place::into_waves(input, &specs, order)?;
+    for (index, members) in placement.waves.iter().enumerate() {
         if members.is_empty() {
             continue;
         }
@@ -98,7 +141,7 @@ pub fn plan(input: &PlanInput<'_>) -> Result<Plan, PlanError> {
                     missing: member.missing,
                 }),
         );
-        waves.push(resolve::wave(input, index, members));
+        waves.push(resolve::wave(input, (index, &specs[index]), members));
     }
     if let Some(last) = waves.last_mut() {
         // Waves after it came out empty: nothing is left for its gates to keep shut.
@@ -115,7 +158,20 @@ pub fn plan(input: &PlanInput<'_>) -> Result<Plan, PlanError> {
         left_out: left_out(input.tenants),
     };
     debug_assert_eq!(plan::audit(&plan), Vec::<String>::new());
-    Ok(plan)
+    let explanation = explain::explain(input, &specs, &placement);
+    Ok((plan, explanation))
+}
+
+/// The configured waves, and after them the one of known failures.
+fn specs(input: &PlanInput<'_>) -> Vec<WaveSpec> {
+    let mut specs = input.waves.to_vec();
+    specs.push(WaveSpec {
+        halt: input
+            .known_failures
+            .map_or_else(HaltSpec::default, |known| known.halt.clone()),
+        ..WaveSpec::new(KNOWN_FAILURES, Select::Rest)
+    });
+    specs
 }
 
 /// Who is in no wave, in the order of ids.

@@ -114,6 +114,9 @@ pub struct Rollout {
     pub submitted_at: Option<Micros>,
     /// When its state last became final.
     pub ended_at: Option<Micros>,
+    /// When it last went on after it had stood still, or was retried: limits of time count from here. Absent in what older versions stored.
+    #[serde(default)]
+    pub window_at: Option<Micros>,
     /// The number of the last event folded in; 0 before the first.
     pub last_seq: i64,
 }
@@ -147,6 +150,7 @@ impl Rollout {
             hold_ends_at: None,
             submitted_at: None,
             ended_at: None,
+            window_at: None,
             last_seq: 0,
         }
     }
@@ -171,6 +175,14 @@ impl Rollout {
         } else {
             RolloutState::Succeeded
         }
+    }
+
+    /// Whether a limit says how long nothing may move.
+    pub fn may_stall(&self) -> bool {
+        let waves = self.waves.iter().map(|wave| &wave.limits);
+        waves
+            .chain([&self.policy.limits])
+            .any(|limits| limits.stall_after_ms.is_some())
     }
 
     /// Targets that a hold keeps from starting.
@@ -221,9 +233,17 @@ pub struct Wave {
     /// When its last target ended; absent while some are left, and in what older versions stored.
     #[serde(default)]
     pub ended_at: Option<Micros>,
+    /// When it last got targets again after all of them had ended; absent where it did not, and in what older versions
+    /// stored.
+    #[serde(default)]
+    pub reopened_at: Option<Micros>,
     /// When its deferred targets were put back for their last try; absent in what older versions stored.
     #[serde(default)]
     pub swept_at: Option<Micros>,
+    /// When something of it last moved, or is due to move: opened, started, ended, given back to be tried again (then
+    /// the moment from which it may be). Absent before, and in what older versions stored.
+    #[serde(default)]
+    pub moved_at: Option<Micros>,
     /// Its targets by outcome; those in flight count as pending.
     pub counts: OutcomeCounts,
     /// How many of its targets are in flight.
@@ -236,6 +256,11 @@ pub struct Wave {
 }
 
 impl Wave {
+    /// Something of it moved, or may move from then on.
+    pub(crate) fn moves(&mut self, at: Micros) {
+        self.moved_at = self.moved_at.max(Some(at));
+    }
+
     fn new(planned: &PlannedWave) -> Self {
         let mut counts = OutcomeCounts::default();
         counts.add(Outcome::Pending, u64::from(planned.tenants));
@@ -244,11 +269,13 @@ impl Wave {
             planned: u64::from(planned.tenants),
             concurrency: planned.concurrency,
             strict: planned.strict,
-            limits: planned.limits,
+            limits: planned.limits.clone(),
             max_in_flight: planned.max_in_flight,
             opened_at: None,
             ended_at: None,
+            reopened_at: None,
             swept_at: None,
+            moved_at: None,
             counts,
             in_flight: 0,
             tally: Tally::default(),
@@ -322,14 +349,14 @@ pub struct Halt {
     pub cause: Option<String>,
     /// Failed tenants counted.
     pub failures: u64,
-    /// Failed tenants tolerated.
+    /// Failed tenants tolerated; 0 for a rule that counts none.
     pub tolerated: u64,
     /// Other targets in flight when it halted.
     pub in_flight: u64,
     /// The tenant whose failure crossed it; absent where no failure did.
     #[serde(default)]
     pub tenant: Option<TenantId>,
-    /// What no number says: which gate failed, on what evidence.
+    /// What no number says: which gate failed and on what evidence, or which limit of time was reached.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
 }
@@ -342,6 +369,8 @@ pub enum Action {
     OpenWave(usize),
     /// Put the deferred targets of this wave back to pending, once, for their last try.
     Sweep(usize),
+    /// Halt: a rule that waits for the leader was crossed.
+    Halt(Halt),
     /// Nothing is left but held targets: wait for them.
     Wait,
     /// The time of a hold is over: its targets are pending again.

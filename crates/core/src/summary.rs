@@ -2,6 +2,7 @@
 //!
 //! Field names are public. Fields are only ever added.
 
+mod estimate;
 mod plan;
 mod repair;
 mod rollout;
@@ -11,7 +12,10 @@ mod verify;
 #[cfg(test)]
 mod tests;
 
-pub use plan::{PathSummary, PlanSummary, PlannedGateSummary, WaveSummary};
+pub use plan::{
+    CanarySummary, CoverageSummary, ExcludeSummary, HostSummary, MemberSummary, MissSummary,
+    PathSummary, PlanContext, PlanSummary, PlannedGateSummary, WaveSummary,
+};
 pub use repair::{EpochRepair, ForeignFence, RaisedEpoch, UnreadFence};
 pub use rollout::{CauseSummary, GateSummary, HaltSummary, OutcomeSummary, RolloutSummary};
 pub use status::{AwayHost, StatusSummary, VersionSummary};

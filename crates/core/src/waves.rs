@@ -1,21 +1,28 @@
 //! What an operator asks for: waves by selector, with limits in counts and percentages.
 
+mod coverage;
 mod default;
 mod error;
 mod halt_spec;
 mod parse;
 mod share;
+mod strangers;
 mod validate;
 
+pub use coverage::{Amount, Coverage, ENGINE, FINGERPRINT, HOST};
 pub use default::default_waves;
 pub use error::WaveError;
 pub use halt_spec::HaltSpec;
 pub use parse::parse;
 pub use share::{share_down, share_up};
+pub use strangers::strangers;
 pub use validate::validate;
 
 use crate::gate::Gate;
-use crate::selector::Selector;
+use crate::selector::{Glob, Selector};
+
+/// The wave of tenants that failed before with this bundle; it comes after all others, and no other has its name.
+pub const KNOWN_FAILURES: &str = "known-failures";
 
 /// One wave as configured (`[[rollout.waves]]` or a part of `--waves`).
 #[derive(Clone, Debug, PartialEq)]
@@ -44,6 +51,10 @@ pub enum Select {
     Percent(f64),
     /// Those that match.
     Labels(Selector),
+    /// Those whose id fits one of these.
+    Tenants(Vec<Glob>),
+    /// A few that between them have every value of some keys.
+    Coverage(Coverage),
     /// All that is left. Exactly one wave, the last.
     Rest,
 }
@@ -62,7 +73,7 @@ impl WaveSpec {
     }
 
     /// Whether it is the canary, as the wave of this number (from 0): the first one, unless it is everybody.
-    fn is_canary(&self, index: usize) -> bool {
+    pub fn is_canary(&self, index: usize) -> bool {
         index == 0 && !matches!(self.select, Select::Rest)
     }
 
@@ -72,13 +83,16 @@ impl WaveSpec {
     }
 
     /// Its limits as the wave of this number (from 0). The canary counts equal causes from the start (2 tolerated),
-    /// and where it is chosen by count and sets no limit of failures it tolerates none.
+    /// and where it is chosen by count, by coverage or by name and sets no limit of failures it tolerates none.
     pub fn limits(&self, index: usize) -> HaltSpec {
         let mut halt = self.halt.clone();
         if self.is_canary(index) {
             halt.same_cause = halt.same_cause.or(Some(2));
-            let by_count = matches!(self.select, Select::Count(_));
-            if by_count && halt.max_failures.is_none() && halt.max_failure_percent.is_none() {
+            let few = matches!(
+                self.select,
+                Select::Count(_) | Select::Tenants(_) | Select::Coverage(_)
+            );
+            if few && halt.max_failures.is_none() && halt.max_failure_percent.is_none() {
                 halt.max_failures = Some(0);
             }
         }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use serde::{Deserialize, Serialize};
 
 /// Rolls versioned SQL migrations over thousands of tenants, wave by wave, and stops by itself when they start to fail.
 #[derive(Debug, Parser)]
@@ -47,7 +48,7 @@ pub(crate) enum Command {
     /// Take the fleet to a version, wave by wave
     Up(Up),
     /// Show what `up` would do; changes nothing
-    Plan(Selection),
+    Plan(Plan),
     /// Show which versions tenants are at; changes nothing
     Status(Status),
     /// Check ledgers, catalogs and the control store against each other; changes nothing
@@ -93,8 +94,22 @@ pub(crate) enum Command {
     },
 }
 
+/// `sanderling plan`
+#[derive(Debug, Args)]
+pub(crate) struct Plan {
+    #[command(flatten)]
+    pub(crate) selection: Selection,
+    /// Write the plan to a file as well, for `up --plan FILE`
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+    /// Print what would be sent to tenants, one text for each path, instead of the plan
+    #[arg(long, conflicts_with = "out")]
+    pub(crate) sql: bool,
+}
+
 /// Which tenants, to which version, how.
-#[derive(Clone, Debug, Args)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Args, Serialize, Deserialize)]
+#[serde(default)]
 pub(crate) struct Selection {
     /// The version to go to; the newest of the bundle if absent
     #[arg(long, value_name = "VERSION")]
@@ -116,6 +131,16 @@ pub(crate) struct Selection {
     pub(crate) allow_out_of_order: bool,
 }
 
+/// What a plan file brings along, so that it cannot be typed beside it.
+const SELECTION: [&str; 6] = [
+    "to",
+    "tenants",
+    "waves",
+    "max_failures",
+    "concurrency",
+    "allow_out_of_order",
+];
+
 /// `sanderling up`
 #[derive(Debug, Args)]
 pub(crate) struct Up {
@@ -127,6 +152,9 @@ pub(crate) struct Up {
     /// Do not ask
     #[arg(long, short)]
     pub(crate) yes: bool,
+    /// Carry out this plan, which `plan --out FILE` wrote, and no other: refused where fleet or migrations have changed
+    #[arg(long, value_name = "FILE", conflicts_with_all = SELECTION)]
+    pub(crate) plan: Option<PathBuf>,
     /// Coordinate and work inside this process, whatever `claims.url` says
     #[arg(long)]
     pub(crate) embedded: bool,

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::render_gate;
+use sanderling_core::halt::Rule;
 use sanderling_core::rollout::{CauseGroup, Halt};
 use sanderling_core::summary::AwayHost;
 use sanderling_core::{Failure, Micros, Outcome, Rollout, RolloutState};
@@ -23,6 +24,18 @@ pub(crate) fn number(n: u64) -> String {
         out.push(digit);
     }
     out
+}
+
+/// `1st`, `11th`, `1,002nd`.
+pub(crate) fn ordinal(n: u32) -> String {
+    let suffix = match (n % 10, n % 100) {
+        (_, 11..=13) => "th",
+        (1, _) => "st",
+        (2, _) => "nd",
+        (3, _) => "rd",
+        _ => "th",
+    };
+    format!("{}{suffix}", number(u64::from(n)))
 }
 
 /// `320 ms`, `12 s`, `4m 05s`, `2h 10m`.
@@ -68,13 +81,16 @@ pub(crate) fn halt_line(halt: &Halt) -> String {
         .wave
         .as_ref()
         .map_or_else(|| "the rollout".to_owned(), |wave| format!("wave {wave}"));
+    if let (None, Some(detail)) = (&halt.cause, &halt.detail) {
+        return match halt.rule {
+            Rule::Gate => format!("halted by {} after {scope}: {detail}", halt.rule.as_str()),
+            _ => format!("halted by {}: {detail}", halt.rule.as_str()),
+        };
+    }
     let last = match (&halt.tenant, &halt.cause) {
         (Some(tenant), Some(cause)) => format!("; the last one was {tenant} ({cause})"),
         _ => String::new(),
     };
-    if let Some(detail) = &halt.detail {
-        return format!("halted by {} after {scope}: {detail}", halt.rule.as_str());
-    }
     format!(
         "halted by {}: {} failed in {scope}, {} tolerated{last}",
         halt.rule.as_str(),
@@ -236,6 +252,17 @@ mod tests {
             ["0", "999", "1,000", "1,234,567"]
         );
         assert_eq!(tenants(1), "1 tenant");
+    }
+
+    #[test]
+    fn ordinals_as_they_are_spoken() {
+        let texts = [1, 2, 3, 4, 11, 12, 13, 21, 111, 1_002].map(ordinal);
+        assert_eq!(
+            texts,
+            [
+                "1st", "2nd", "3rd", "4th", "11th", "12th", "13th", "21st", "111th", "1,002nd"
+            ]
+        );
     }
 
     #[test]

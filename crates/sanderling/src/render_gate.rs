@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use sanderling_core::Rollout;
-use sanderling_core::gate::{Gate, GateKind, GateState};
+use sanderling_core::gate::GateState;
+use sanderling_core::summary::PlannedGateSummary;
 
 use crate::render;
 
@@ -13,26 +14,19 @@ fn millis(ms: u64) -> String {
 }
 
 /// A gate in a plan, one line: what must be seen before the next wave opens.
-pub(crate) fn planned(gate: &Gate) -> String {
-    match &gate.kind {
-        GateKind::Bake(bake) => {
-            let time = format!("    then {} of bake", millis(bake.duration_ms));
-            match &bake.samples {
-                None => format!("{time}\n"),
-                Some(samples) => format!(
-                    "{time}, and {}; given up after {}\n",
-                    gate.kind,
-                    millis(samples.give_up_after_ms)
-                ),
-            }
-        }
-        GateKind::Promql(promql) => format!(
-            "    then gate {}: {}; {} measurements, {} at least\n",
-            gate.name,
-            gate.kind,
-            promql.count,
-            millis(gate.least_ms())
+pub(crate) fn planned(gate: &PlannedGateSummary) -> String {
+    let least = millis(gate.least_ms);
+    match (gate.measurements, gate.give_up_after_ms) {
+        (Some(count), _) => format!(
+            "    then gate {}: {}; {count} measurements, {least} at least\n",
+            gate.gate, gate.asks
         ),
+        (None, Some(give_up)) => format!(
+            "    then {least} of bake, and {}; given up after {}\n",
+            gate.asks,
+            millis(give_up)
+        ),
+        (None, None) => format!("    then {least} of bake\n"),
     }
 }
 

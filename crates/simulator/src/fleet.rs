@@ -50,6 +50,8 @@ impl Shape {
             hosts: &self.budgets(),
             tenants: &self.assessed(),
             previous: None,
+            canary_exclude: None,
+            known_failures: None,
         })
     }
 
@@ -79,6 +81,7 @@ impl Shape {
                 has_ledger: false,
                 missing: false,
             },
+            traits: BTreeMap::new(),
         };
         (0..self.tenants).map(assessed).collect()
     }

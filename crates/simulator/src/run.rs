@@ -153,6 +153,9 @@ impl<'a> Run<'a> {
                 self.record(EventKind::WaveOpened { wave: *wave })?;
             }
             Some(Action::Sweep(wave)) => self.sweep(*wave)?,
+            Some(Action::Halt(halt)) => {
+                self.record(EventKind::Halted { halt: halt.clone() })?;
+            }
             Some(Action::Finish(state)) => {
                 self.record(EventKind::Finished { state: *state })?;
             }

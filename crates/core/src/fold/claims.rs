@@ -51,6 +51,7 @@ pub(super) fn started(
         return Err(format!("wave {} has no target left to start", into.name));
     }
     into.in_flight += 1;
+    into.moves(at);
     if rollout.state == RolloutState::Halted {
         rollout.started_after_halt += 1;
     }
@@ -76,6 +77,7 @@ pub(super) fn reissued(rollout: &mut Rollout, (tenant, wave, epoch): Claim<'_>) 
 /// The claim ended with an outcome. Folds in every state: a halted, cancelled or paused rollout drains.
 pub(super) fn ended(
     rollout: &mut Rollout,
+    at: Micros,
     claim: Claim<'_>,
     outcome: Outcome,
     applied: &[Version],
@@ -95,7 +97,7 @@ pub(super) fn ended(
         (true, Some(failure)) => Some(failure),
         (false, _) => None,
     };
-    leave_flight(rollout, claim, outcome)?;
+    leave_flight(rollout, at, claim, outcome)?;
     let tallies = [&mut rollout.tally, &mut rollout.waves[claim.1].tally];
     for tally in tallies {
         match counted {
@@ -110,15 +112,16 @@ pub(super) fn ended(
     Ok(())
 }
 
-/// The claim was given back: its target is pending again, or cancelled where the rollout is.
-pub(super) fn released(rollout: &mut Rollout, claim: Claim<'_>) -> Checked {
+/// The claim was given back: its target is pending again from `due` on, or cancelled where the rollout is.
+pub(super) fn released(rollout: &mut Rollout, due: Micros, claim: Claim<'_>) -> Checked {
     let outcome = rollout.outcome_of_release();
-    leave_flight(rollout, claim, outcome)
+    leave_flight(rollout, due, claim, outcome)
 }
 
 /// Takes the claim out of flight and moves its target from pending to the outcome.
 fn leave_flight(
     rollout: &mut Rollout,
+    at: Micros,
     (tenant, wave, epoch): Claim<'_>,
     outcome: Outcome,
 ) -> Checked {
@@ -138,6 +141,7 @@ fn leave_flight(
     }
     from.counts.add(outcome, 1);
     from.in_flight = from.in_flight.saturating_sub(1);
+    from.moves(at);
     rollout.in_flight.remove(tenant);
     Ok(())
 }

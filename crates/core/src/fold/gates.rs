@@ -128,6 +128,9 @@ fn current(
 /// anew. Gates whose next wave is open have done their work and stay as they are.
 pub(super) fn follow(rollout: &mut Rollout, before: RolloutState, at: Micros) {
     let resumed = before != RolloutState::Running && rollout.state == RolloutState::Running;
+    if resumed {
+        rollout.window_at = Some(at);
+    }
     let next = rollout.waves.iter().position(|w| w.opened_at.is_none());
     let open = next.unwrap_or(rollout.waves.len());
     let (mut ended, mut reopened) = (true, false);
@@ -136,7 +139,11 @@ pub(super) fn follow(rollout: &mut Rollout, before: RolloutState, at: Micros) {
             wave.ended_at.get_or_insert(at);
         } else {
             ended = false;
-            reopened |= wave.ended_at.take().is_some();
+            if wave.ended_at.take().is_some() {
+                reopened = true;
+                wave.reopened_at = Some(at);
+                wave.moves(at);
+            }
         }
     }
     let Some(last) = next.and_then(|next| next.checked_sub(1)) else {

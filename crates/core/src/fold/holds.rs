@@ -47,6 +47,7 @@ pub(super) fn held(
 /// Targets are let go. A rollout that waited for them runs; a paused or halted one stays so.
 pub(super) fn hold_ended(
     rollout: &mut Rollout,
+    at: Micros,
     targets: &[(usize, u64)],
     until: Option<Micros>,
 ) -> Checked {
@@ -70,6 +71,7 @@ pub(super) fn hold_ended(
         // Let go by a person or by time: a sweep of its own is still to come, as after a retry.
         if targets > 0 {
             of.swept_at = None;
+            of.moves(at);
         }
     }
     next.hold_ends_at = until;

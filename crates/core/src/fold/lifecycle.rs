@@ -48,6 +48,7 @@ pub(super) fn wave_opened(rollout: &mut Rollout, at: Micros, wave: usize) -> Che
         ));
     }
     rollout.waves[wave].opened_at = Some(at);
+    rollout.waves[wave].moves(at);
     Ok(())
 }
 
@@ -75,11 +76,13 @@ pub(super) fn swept(rollout: &mut Rollout, at: Micros, wave: usize, targets: u64
     }
     of.counts.add(Outcome::Pending, targets);
     of.swept_at = Some(at);
+    of.moves(at);
     Ok(())
 }
 
-/// Policy stopped it; written in the transaction of the failure that crossed the limit. A paused one halts too: else to
-/// resume it would lead past a limit that nobody acknowledged.
+/// Policy stopped it: in the transaction of the failure that crossed the limit, or by the leader where a limit of time
+/// was crossed or a gate failed. A paused one halts too: else to resume it would lead past a limit that nobody
+/// acknowledged.
 pub(super) fn halted(rollout: &mut Rollout, halt: &Halt) -> Checked {
     if !matches!(rollout.state, RolloutState::Running | RolloutState::Paused) {
         return Err("only a running or paused rollout halts".into());

@@ -306,6 +306,7 @@ fn waves_open_one_after_the_other_and_the_rollout_finishes() {
                     .unwrap();
             }
             other @ (Action::Sweep(_)
+            | Action::Halt(_)
             | Action::Wait
             | Action::EndHolds
             | Action::JudgeGate { .. }

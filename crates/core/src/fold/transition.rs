@@ -75,6 +75,7 @@ fn apply(rollout: &mut Rollout, event: &Event) -> Checked {
             duration_ms: _,
         } => claims::ended(
             rollout,
+            at,
             (tenant, *wave, *epoch),
             *outcome,
             applied,
@@ -85,12 +86,16 @@ fn apply(rollout: &mut Rollout, event: &Event) -> Checked {
             wave,
             epoch,
             class: _,
-            not_before: _,
-        } => claims::released(rollout, (tenant, *wave, *epoch)),
+            not_before,
+        } => claims::released(
+            rollout,
+            (*not_before).unwrap_or(at).max(at),
+            (tenant, *wave, *epoch),
+        ),
         EventKind::Halted { halt } => lifecycle::halted(rollout, halt),
         EventKind::Paused { .. } => verbs::paused(rollout),
         EventKind::Resumed { actor: _ } => verbs::resumed(rollout),
-        EventKind::Retried { actor: _, targets } => verbs::retried(rollout, targets),
+        EventKind::Retried { actor: _, targets } => verbs::retried(rollout, at, targets),
         EventKind::Skipped {
             tenant,
             wave,
@@ -105,7 +110,9 @@ fn apply(rollout: &mut Rollout, event: &Event) -> Checked {
         | EventKind::GateJudged { .. }
         | EventKind::GateSkipped { .. } => apply_gate(rollout, at, &event.kind),
         EventKind::Held { targets, until, .. } => holds::held(rollout, targets, *until),
-        EventKind::HoldEnded { targets, until, .. } => holds::hold_ended(rollout, targets, *until),
+        EventKind::HoldEnded { targets, until, .. } => {
+            holds::hold_ended(rollout, at, targets, *until)
+        }
         EventKind::Waiting { held } => holds::waiting(rollout, *held),
         EventKind::TenantCancelled {
             tenant,

@@ -44,7 +44,7 @@ pub(super) fn resumed(rollout: &mut Rollout) -> Checked {
 /// Tallies may have been reset by `Resumed` since these targets failed, hence they saturate. `consecutive` begins
 /// anew: a person stepped in between; not so where targets only go on from where a pause stopped them. A group's examples
 /// stay until the whole group is retried.
-pub(super) fn retried(rollout: &mut Rollout, targets: &[RetriedTargets]) -> Checked {
+pub(super) fn retried(rollout: &mut Rollout, at: Micros, targets: &[RetriedTargets]) -> Checked {
     if rollout.state == RolloutState::Cancelled {
         return Err("a cancelled rollout stays so; start a new one".into());
     }
@@ -66,6 +66,7 @@ pub(super) fn retried(rollout: &mut Rollout, targets: &[RetriedTargets]) -> Chec
     }
     next.halt = None;
     next.ended_at = None;
+    next.window_at = Some(at);
     if next.state != RolloutState::Paused {
         next.state = RolloutState::Running;
     }

@@ -78,7 +78,10 @@ fn paths(input: &PlanInput<'_>) -> Result<(), PlanError> {
         .iter()
         .filter(|v| *v <= input.target)
         .collect();
-    for Assessed { tenant, assessment } in input.tenants {
+    for Assessed {
+        tenant, assessment, ..
+    } in input.tenants
+    {
         if let Assessment::Pending { versions, .. } = assessment
             && let Some(version) = versions.iter().find(|v| !known.contains(v))
         {

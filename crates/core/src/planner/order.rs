@@ -1,6 +1,7 @@
 //! The order of tenants: the same in every run, on every machine.
 
 use std::cmp::Reverse;
+use std::collections::BTreeMap;
 
 use sha2::{Digest, Sha256};
 
@@ -8,6 +9,7 @@ use super::{Assessed, PlanError, PlanInput};
 use crate::assess::Assessment;
 use crate::plan::Path;
 use crate::tenant::Tenant;
+use crate::waves::HOST;
 
 /// The label that puts tenants first.
 const PRIORITY: &str = "priority";
@@ -23,6 +25,20 @@ pub(super) struct Member<'a> {
     pub(super) has_ledger: bool,
     /// Whether its place is to be created.
     pub(super) missing: bool,
+    /// What was found out about it.
+    traits: &'a BTreeMap<String, String>,
+}
+
+impl<'a> Member<'a> {
+    /// Its value of a key of coverage: what was found out, else its host, else a label.
+    pub(super) fn value(&self, key: &str) -> Option<&'a str> {
+        let tenant: &'a Tenant = self.tenant;
+        match self.traits.get(key) {
+            Some(value) => Some(value),
+            None if key == HOST => Some(tenant.place.host.as_str()),
+            None => tenant.labels.get(key).map(String::as_str),
+        }
+    }
 }
 
 /// Highest priority, smallest size (unknown last), hash.
@@ -31,7 +47,12 @@ type Rank = (Reverse<i64>, (bool, u64), [u8; 32]);
 /// The tenants that have something to apply, in order.
 pub(super) fn sorted<'a>(input: &PlanInput<'a>) -> Result<Vec<Member<'a>>, PlanError> {
     let mut ranked: Vec<(Rank, Member<'a>)> = Vec::new();
-    for Assessed { tenant, assessment } in input.tenants {
+    for Assessed {
+        tenant,
+        assessment,
+        traits,
+    } in input.tenants
+    {
         if let Assessment::Pending {
             from,
             versions,
@@ -47,6 +68,7 @@ pub(super) fn sorted<'a>(input: &PlanInput<'a>) -> Result<Vec<Member<'a>>, PlanE
                 },
                 has_ledger: *has_ledger,
                 missing: *missing,
+                traits,
             };
             ranked.push((rank(input.fleet, tenant)?, member));
         }

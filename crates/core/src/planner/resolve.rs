@@ -5,10 +5,14 @@ use std::collections::BTreeSet;
 use super::PlanInput;
 use super::order::Member;
 use crate::plan::PlannedWave;
+use crate::waves::WaveSpec;
 
 /// The planned wave of the configured one with this index.
-pub(super) fn wave(input: &PlanInput<'_>, index: usize, members: &[Member<'_>]) -> PlannedWave {
-    let spec = &input.waves[index];
+pub(super) fn wave(
+    input: &PlanInput<'_>,
+    (index, spec): (usize, &WaveSpec),
+    members: &[Member<'_>],
+) -> PlannedWave {
     let tenants = u32::try_from(members.len()).unwrap_or(u32::MAX);
     let limits = spec.limits(index).resolve(u64::from(tenants));
     let strict = spec.is_strict(index);

@@ -6,13 +6,13 @@ use crate::testing::{policy, tenant, version};
 use crate::waves::{default_waves, parse};
 
 /// What `input` borrows.
-struct Fleet {
+pub(super) struct Fleet {
     bundle: BundleHash,
     target: Version,
     versions: Vec<Version>,
     policy: Policy,
     hosts: BTreeMap<HostName, u32>,
-    tenants: Vec<Assessed>,
+    pub(super) tenants: Vec<Assessed>,
 }
 
 fn pending(tenant: Tenant) -> Assessed {
@@ -24,11 +24,12 @@ fn pending(tenant: Tenant) -> Assessed {
             has_ledger: false,
             missing: false,
         },
+        traits: BTreeMap::new(),
     }
 }
 
 impl Fleet {
-    fn of(n: usize) -> Self {
+    pub(super) fn of(n: usize) -> Self {
         Self {
             bundle: BundleHash::new("b"),
             target: version(2),
@@ -39,7 +40,11 @@ impl Fleet {
         }
     }
 
-    fn input<'a>(&'a self, waves: &'a [WaveSpec], previous: Option<&'a Plan>) -> PlanInput<'a> {
+    pub(super) fn input<'a>(
+        &'a self,
+        waves: &'a [WaveSpec],
+        previous: Option<&'a Plan>,
+    ) -> PlanInput<'a> {
         PlanInput {
             fleet: "test",
             bundle: &self.bundle,
@@ -50,10 +55,12 @@ impl Fleet {
             hosts: &self.hosts,
             tenants: &self.tenants,
             previous,
+            canary_exclude: None,
+            known_failures: None,
         }
     }
 
-    fn plan(&self, waves: &[WaveSpec]) -> Plan {
+    pub(super) fn plan(&self, waves: &[WaveSpec]) -> Plan {
         plan(&self.input(waves, None)).unwrap()
     }
 

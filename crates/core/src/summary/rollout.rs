@@ -81,7 +81,8 @@ pub struct HaltSummary {
     pub failures: u64,
     /// What is tolerated.
     pub tolerated: u64,
-    /// What no number says: which gate failed, on what evidence; null for other rules.
+    /// What no number says: which gate failed and on what evidence, or which limit of time was reached; null for other
+    /// rules.
     pub detail: Option<String>,
 }
 

@@ -30,17 +30,30 @@ fn the_plan() {
             failure,
         });
     }
+    let hosts = [(crate::HostName::new("h"), 8)].into();
+    let context = PlanContext {
+        explanation: &crate::planner::Explanation::default(),
+        canary_exclude: None,
+        hosts: &hosts,
+        version_ms: None,
+        saw_store: true,
+    };
+    let limits = |tolerated: Option<u32>| json!({"max_failures": tolerated, "max_failure_percent": null, "max_consecutive": null, "same_cause": null});
     assert_eq!(
-        value(&PlanSummary::new(&plan, None)),
+        value(&PlanSummary::new(&plan, &context)),
         json!({
             "plan_hash": plan.hash(), "bundle": "b", "target": "1",
             "tenants": 7, "pending": 5, "up_to_date": 1, "ahead": 0, "held": 0, "dirty": 0, "unreachable": 1,
             "waves": [
-                {"name": "wave0", "tenants": 2, "tolerated_failures": 0, "max_in_flight": 2, "gates": []},
-                {"name": "wave1", "tenants": 3, "tolerated_failures": null, "max_in_flight": 3, "gates": []},
+                {"name": "wave0", "tenants": 2, "tolerated_failures": 0, "max_in_flight": 2, "halts_on": 1,
+                    "others_in_flight": 1, "strict": true, "limits": limits(Some(0)), "gates": []},
+                {"name": "wave1", "tenants": 3, "tolerated_failures": null, "max_in_flight": 3, "halts_on": null,
+                    "others_in_flight": 2, "strict": false, "limits": limits(None), "gates": []},
             ],
             "paths": [{"from": null, "to": "1", "tenants": 5}],
-            "estimate_seconds": null,
+            "estimate_seconds": null, "concurrency": 8, "limits": limits(None), "canary": null, "canary_exclude": null,
+            "coverage": [], "known_failures": 0,
+            "hosts": [{"host": "h", "tenants": 5, "connections": 8, "max_in_flight": 3}],
         })
     );
 }

@@ -1,10 +1,10 @@
 //! The waves of a fleet that configures none.
 
-use super::{HaltSpec, Select, WaveSpec};
+use super::{Coverage, HaltSpec, Select, WaveSpec};
 
-/// A canary of 5 that tolerates nothing, then 10 %, then the rest, which tolerates 1 % of itself.
+/// A canary with every engine of the fleet, of at least 5, that tolerates nothing, then 10 %, then the rest, which tolerates 1 % of itself.
 pub fn default_waves() -> Vec<WaveSpec> {
-    let mut canary = WaveSpec::new("canary", Select::Count(5));
+    let mut canary = WaveSpec::new("canary", Select::Coverage(Coverage::default()));
     canary.strict = Some(true);
     canary.halt.max_failures = Some(0);
     let early = WaveSpec {

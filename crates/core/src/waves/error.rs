@@ -31,6 +31,31 @@ pub enum WaveError {
     /// The name of the wave that takes what is left, on another one.
     #[error("wave rest does not take the rest; give it another name, for reports would mislead")]
     RestInName,
+    /// The name of the wave that planning adds by itself.
+    #[error(
+        "a wave is called known-failures; that is the name of the wave for tenants that failed before, so give it another"
+    )]
+    Reserved,
+    /// An id or pattern in `tenants` that no tenant of the registry has.
+    #[error("wave {wave}: tenants names `{id}`, which is no tenant of the registry{hint}")]
+    NoTenant {
+        /// The wave.
+        wave: String,
+        /// As it is written.
+        id: String,
+        /// What may have been meant; empty, or from `; ` on.
+        hint: String,
+    },
+    /// A key of `coverage` that no tenant of the registry has a value for.
+    #[error(
+        "wave {wave}: coverage has the key `{key}`, and no tenant of the registry has such a label; besides labels there are engine, host and fingerprint"
+    )]
+    NoKey {
+        /// The wave.
+        wave: String,
+        /// The key.
+        key: String,
+    },
     /// No wave takes what is left.
     #[error(
         "no wave takes the rest, so some tenants would be in none; add `rest` as the last wave"

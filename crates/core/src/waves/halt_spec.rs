@@ -1,6 +1,10 @@
 //! Limits as configured, before they are resolved to counts of tenants.
 
+use std::collections::BTreeMap;
+
+use super::coverage::Amount;
 use super::share::share_down;
+use crate::cause::ErrorClass;
 use crate::halt::Limits;
 
 /// Limits of a scope as an operator writes them. `None` is no limit; numbers are what is *tolerated*.
@@ -14,6 +18,12 @@ pub struct HaltSpec {
     pub max_consecutive: Option<u32>,
     /// Tenants with one and the same deterministic cause.
     pub same_cause: Option<u32>,
+    /// Failed tenants of one class of error; a share is of the planned size of the scope, rounded down.
+    pub class_limits: BTreeMap<ErrorClass, Amount>,
+    /// How long nothing may move, in milliseconds.
+    pub stall_after_ms: Option<u64>,
+    /// How long the scope may take, in milliseconds.
+    pub max_duration_ms: Option<u64>,
 }
 
 impl HaltSpec {
@@ -26,6 +36,13 @@ impl HaltSpec {
                 .map(|percent| share_down(percent, planned)),
             max_consecutive: self.max_consecutive,
             same_cause: self.same_cause,
+            class_limits: self
+                .class_limits
+                .iter()
+                .map(|(class, amount)| (*class, amount.down(planned)))
+                .collect(),
+            stall_after_ms: self.stall_after_ms,
+            max_duration_ms: self.max_duration_ms,
         }
     }
 }
@@ -38,6 +55,7 @@ mod tests {
     fn percentages_become_counts_rounded_down() {
         let spec = HaltSpec {
             max_failure_percent: Some(1.0),
+            class_limits: [(ErrorClass::Timeout, Amount::Percent(1.0))].into(),
             ..HaltSpec::default()
         };
         for (planned, tolerated) in [(0, 0), (80, 0), (100, 1), (199, 1), (1000, 10)] {
@@ -46,6 +64,8 @@ mod tests {
                 Some(tolerated),
                 "{planned}"
             );
+            let by_class = spec.resolve(planned).class_limits;
+            assert_eq!(by_class, [(ErrorClass::Timeout, tolerated)].into());
         }
     }
 }

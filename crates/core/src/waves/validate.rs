@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Select, WaveError, WaveSpec};
+use super::{Amount, KNOWN_FAILURES, Select, WaveError, WaveSpec};
 
 /// Checks a list of waves: at least one, names unique, exactly one `rest` and it is the last, numbers in range.
 ///
@@ -19,6 +19,9 @@ pub fn validate(waves: &[WaveSpec]) -> Result<(), WaveError> {
         }
         if wave.name == "rest" && wave.select != Select::Rest {
             return Err(WaveError::RestInName);
+        }
+        if wave.name == KNOWN_FAILURES {
+            return Err(WaveError::Reserved);
         }
         numbers(wave)?;
         gates(wave)?;
@@ -59,10 +62,19 @@ fn numbers(wave: &WaveSpec) -> Result<(), WaveError> {
             given,
         })
     };
-    match wave.select {
+    match &wave.select {
         Select::Count(0) => return refuse("count", "1 or more", "0".into()),
-        Select::Percent(p) if !(p > 0.0 && p <= 100.0) => {
+        Select::Percent(p) if !(*p > 0.0 && *p <= 100.0) => {
             return refuse("percent", "more than 0 and at most 100", p.to_string());
+        }
+        Select::Tenants(ids) if ids.is_empty() => {
+            return refuse("tenants", "at least one id or pattern", "none".into());
+        }
+        Select::Coverage(c) if c.keys.is_empty() => {
+            return refuse("coverage.keys", "at least one key", "none".into());
+        }
+        Select::Coverage(c) if matches!(c.max, Amount::Count(0)) && c.min == 0 => {
+            return refuse("coverage.max", "1 or more", "0".into());
         }
         _ => {}
     }

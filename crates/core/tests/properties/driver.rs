@@ -85,6 +85,7 @@ impl Driver {
             let kind = match action {
                 Action::OpenWave(wave) => EventKind::WaveOpened { wave: *wave },
                 Action::Sweep(wave) => self.sweep(*wave),
+                Action::Halt(halt) => EventKind::Halted { halt: halt.clone() },
                 Action::Wait => EventKind::Waiting {
                     held: self.rollout.held(),
                 },
@@ -420,5 +421,11 @@ pub(crate) fn limits(dice: &mut Dice) -> Limits {
         max_failure_percent: one(4),
         max_consecutive: one(5),
         same_cause: one(4),
+        class_limits: one(4)
+            .map(|n| (ErrorClass::Connection, n))
+            .into_iter()
+            .collect(),
+        stall_after_ms: None,
+        max_duration_ms: None,
     }
 }

@@ -65,7 +65,11 @@ fn assessed(dice: &mut Dice, i: usize) -> Assessed {
             missing: false,
         },
     };
-    Assessed { tenant, assessment }
+    Assessed {
+        tenant,
+        assessment,
+        traits: BTreeMap::new(),
+    }
 }
 
 impl Fleet {
@@ -94,6 +98,8 @@ impl Fleet {
             hosts: &self.hosts,
             tenants: &self.tenants,
             previous,
+            canary_exclude: None,
+            known_failures: None,
         })
         .unwrap()
     }

@@ -136,6 +136,7 @@ fn rebuilt(driver: &Driver, wave: Option<usize>) -> Tally {
         }
         if let Some(failure) = &target.cause {
             tally.failed += 1;
+            *tally.by_class.entry(failure.cause.class).or_default() += 1;
             if failure.cause.class.is_deterministic() {
                 *tally.by_cause.entry(failure.cause.to_string()).or_default() += 1;
             }

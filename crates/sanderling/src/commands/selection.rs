@@ -46,6 +46,8 @@ pub(crate) fn request(wiring: &Wiring, args: &Selection) -> Result<PlanRequest, 
             retry: rollout.retry.clone(),
         },
         halt,
+        canary_exclude: rollout.canary_exclude.clone(),
+        known_failures: rollout.known_failures.clone(),
         allow_out_of_order: args.allow_out_of_order,
     })
 }

@@ -28,11 +28,16 @@ const WORKER_WAIT: Duration = Duration::from_secs(30);
 /// Takes the fleet to a version.
 pub(crate) async fn run(wiring: &Wiring, args: &Up) -> anyhow::Result<Exit> {
     let fleet = wiring.fleet()?;
-    let request = selection::request(wiring, &args.selection)?;
+    let file = args.plan.as_deref().map(plan::file::read).transpose()?;
+    let asked = file.as_ref().map_or(&args.selection, |file| &file.request);
+    let request = selection::request(wiring, asked)?;
     let existing = wiring.store_if_any().await?;
     let planned = selection::plan(&fleet, &request, existing.as_deref()).await?;
     for sentence in &planned.left_behind {
         wiring.printer.warn(sentence);
+    }
+    if let Some(file) = &file {
+        plan::file::compare(file, &planned, existing.as_deref()).await?;
     }
     if args.dry_run {
         plan::show(wiring, &planned)?;
@@ -202,16 +207,16 @@ async fn read(store: &dyn Store, id: &RolloutId) -> anyhow::Result<RolloutRecord
 
 /// Asks on a terminal; elsewhere `--yes` must have been given.
 fn confirm(wiring: &Wiring, args: &Up, planned: &Planned) -> anyhow::Result<()> {
-    if args.yes {
+    if args.yes || args.plan.is_some() {
         return Ok(());
     }
     if !std::io::stdin().is_terminal() {
         return Err(UsageError(
-            "there is no terminal to ask on; add --yes to start without asking".into(),
+            "there is no terminal to ask on; add --yes to start without asking, or --plan FILE to carry out a plan that was looked at".into(),
         )
         .into());
     }
-    wiring.printer.talk(&plan::text(planned));
+    wiring.printer.talk(&plan::text(&planned.summary()));
     let mut stderr = std::io::stderr();
     write!(stderr, "Start? [y/N] ")?;
     stderr.flush()?;

@@ -56,10 +56,8 @@ pub(super) static ROOT: Node = Table(&[
             ("host_patience", Leaf),
             ("waves", Each(&WAVE)),
             ("halt", HALT),
-            ("canary_exclude", Later),
-            ("class_limits", Later),
-            ("stall_after", Later),
-            ("max_duration", Later),
+            ("canary_exclude", Leaf),
+            ("known_failures", Table(&[("halt", HALT)])),
         ]),
     ),
     (
@@ -94,14 +92,13 @@ static WAVE: Node = Table(&[
     ("rest", Leaf),
     ("concurrency", Leaf),
     ("halt", HALT),
-    ("tenants", Later),
-    ("coverage", Later),
+    ("tenants", Leaf),
+    (
+        "coverage",
+        Table(&[("keys", Leaf), ("min", Leaf), ("max", Leaf)]),
+    ),
     ("bake", Or(&BAKE)),
     ("gates", Each(&GATE)),
-    ("canary_exclude", Later),
-    ("class_limits", Later),
-    ("stall_after", Later),
-    ("max_duration", Later),
 ]);
 
 static BAKE: Node = Table(&[
@@ -139,9 +136,9 @@ const HALT: Node = Table(&[
     ("max_failure_percent", Leaf),
     ("max_consecutive", Leaf),
     ("same_cause", Leaf),
-    ("class_limits", Later),
-    ("stall_after", Later),
-    ("max_duration", Later),
+    ("class_limits", Each(&Leaf)),
+    ("stall_after", Leaf),
+    ("max_duration", Leaf),
 ]);
 
 /// Reports every key of `value` that is unknown or not supported yet, as its path and what is wrong with it.

@@ -19,6 +19,8 @@ mod url;
 mod waves;
 
 #[cfg(test)]
+mod rollout_tests;
+#[cfg(test)]
 mod tests;
 
 pub(crate) use duration::parse as duration;

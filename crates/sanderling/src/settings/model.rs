@@ -7,7 +7,7 @@ use std::time::Duration;
 use sanderling_coordinator::Provider;
 use sanderling_core::policy::{Atomic, Backoff};
 use sanderling_core::waves::{HaltSpec, WaveSpec, default_waves};
-use sanderling_core::{ErrorClass, HostName};
+use sanderling_core::{ErrorClass, HostName, Selector};
 use sanderling_engine::RoleTemplate;
 use sanderling_registry::HostKind;
 
@@ -94,6 +94,10 @@ pub(crate) struct RolloutSettings {
     pub(crate) waves: Vec<WaveSpec>,
     /// Limits of the whole rollout.
     pub(crate) halt: HaltSpec,
+    /// Who is never in the canary.
+    pub(crate) canary_exclude: Option<Selector>,
+    /// Limits of the wave of tenants that failed before with the same bundle.
+    pub(crate) known_failures: HaltSpec,
     /// Retry budgets, the defaults included; a class that is absent is not retried.
     pub(crate) retry: BTreeMap<ErrorClass, Backoff>,
 }

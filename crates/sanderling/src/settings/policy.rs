@@ -6,7 +6,8 @@ use std::time::Duration;
 use sanderling_core::ErrorClass;
 use sanderling_core::policy::{Atomic, Backoff, HOST_PATIENCE_MS};
 use sanderling_core::retry::defaults;
-use sanderling_core::waves::HaltSpec;
+use sanderling_core::selector::Selector;
+use sanderling_core::waves::{Amount, HaltSpec};
 use sanderling_registry::nearest;
 
 use super::model::RolloutSettings;
@@ -30,7 +31,20 @@ pub(super) fn read(reader: &mut Reader<'_>) -> RolloutSettings {
             .unwrap_or(Duration::from_millis(HOST_PATIENCE_MS)),
         waves: waves::read(reader),
         halt: halt(reader, &path("rollout.halt")),
+        canary_exclude: canary_exclude(reader),
+        known_failures: halt(reader, &path("rollout.known_failures.halt")),
         retry: retry(reader),
+    }
+}
+
+fn canary_exclude(reader: &mut Reader<'_>) -> Option<Selector> {
+    let key = path("rollout.canary_exclude");
+    match Selector::parse(&reader.text(&key)?) {
+        Ok(selector) => Some(selector),
+        Err(error) => {
+            reader.problem(&key, error.to_string());
+            None
+        }
     }
 }
 
@@ -53,7 +67,36 @@ pub(super) fn halt(reader: &mut Reader<'_>, at: &Path) -> HaltSpec {
         max_failure_percent: reader.percent(&below(at, "max_failure_percent")),
         max_consecutive: reader.count(&below(at, "max_consecutive"), 0),
         same_cause: reader.count(&below(at, "same_cause"), 0),
+        class_limits: class_limits(reader, &below(at, "class_limits")),
+        stall_after_ms: millis(reader, &below(at, "stall_after")),
+        max_duration_ms: millis(reader, &below(at, "max_duration")),
     }
+}
+
+/// A limit of time. Less than a second would halt for a pause between two looks.
+fn millis(reader: &mut Reader<'_>, at: &Path) -> Option<u64> {
+    let found = reader.duration(at, Duration::from_secs(1))?;
+    Some(u64::try_from(found.as_millis()).unwrap_or(u64::MAX))
+}
+
+fn class_limits(reader: &mut Reader<'_>, at: &Path) -> BTreeMap<ErrorClass, Amount> {
+    let mut limits = BTreeMap::new();
+    for name in reader.names(at) {
+        let key = below(at, &name);
+        match ErrorClass::ALL.into_iter().find(|c| c.as_str() == name) {
+            Some(class) => {
+                limits.extend(reader.amount(&key).map(|amount| (class, amount)));
+            }
+            None => {
+                let meant = nearest(&name, ErrorClass::ALL.map(ErrorClass::as_str));
+                let hint = meant
+                    .map(|m| format!("; did you mean `{m}`?"))
+                    .unwrap_or_default();
+                reader.problem(&key, format!("unknown error class{hint}"));
+            }
+        }
+    }
+    limits
 }
 
 fn retry(reader: &mut Reader<'_>) -> BTreeMap<ErrorClass, Backoff> {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use config::{Value, ValueKind};
+use sanderling_core::waves::Amount;
 
 use super::duration;
 use super::error::SettingsError;
@@ -126,6 +127,16 @@ impl<'a> Reader<'a> {
             self.problem(path, format!("must be between 0 and 100, not {number}"));
             None
         }
+    }
+
+    /// A whole number of tenants, or a share of them: `5` or `"2%"`.
+    pub(super) fn amount(&mut self, path: &Path) -> Option<Amount> {
+        let wanted = "must be a whole number of tenants, or a share in quotes such as \"2%\"";
+        self.typed(path, wanted, |value, _| match &value.kind {
+            ValueKind::I64(n) => u32::try_from(*n).ok().map(Amount::Count),
+            ValueKind::String(text) => Amount::parse(text),
+            _ => None,
+        })
     }
 
     /// A number.

@@ -2,14 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use sanderling_core::selector::Selector;
-use sanderling_core::waves::{Select, WaveSpec};
+use sanderling_core::selector::{Glob, Selector};
+use sanderling_core::waves::{Coverage, KNOWN_FAILURES, Select, WaveSpec};
 
 use super::reader::{Path, Reader, below, path};
 use super::{gates, policy};
 
 /// What a wave may choose its tenants by.
-const SELECTORS: [&str; 4] = ["count", "percent", "labels", "rest"];
+const SELECTORS: [&str; 6] = ["count", "percent", "labels", "tenants", "coverage", "rest"];
 
 /// The configured waves, in order.
 pub(super) fn read(reader: &mut Reader<'_>) -> Vec<WaveSpec> {
@@ -64,6 +64,12 @@ fn wave(reader: &mut Reader<'_>, at: &Path, position: usize) -> Option<WaveSpec>
             "a wave's name must not be empty and not contain `=`, `,` or `:`",
         );
     }
+    if name == KNOWN_FAILURES {
+        reader.problem(
+            at,
+            "known-failures is the name of the wave for tenants that failed before; give this one another",
+        );
+    }
     let concurrency = reader.count(&below(at, "concurrency"), 1);
     let halt = policy::halt(reader, &below(at, "halt"));
     let gates = gates::read(reader, at);
@@ -91,7 +97,7 @@ fn selector(reader: &mut Reader<'_>, at: &Path) -> Option<Select> {
         .collect();
     let [selector] = given[..] else {
         reader.problem(at, format!(
-            "a wave has exactly one of `count`, `percent`, `labels` and `rest`; this one has {}",
+            "a wave has exactly one of `count`, `percent`, `labels`, `tenants`, `coverage` and `rest`; this one has {}",
             if given.is_empty() { "none".to_owned() } else { given.join(" and ") }
         ));
         return None;
@@ -107,6 +113,8 @@ fn selector(reader: &mut Reader<'_>, at: &Path) -> Option<Select> {
             Some(Select::Percent(percent))
         }
         "labels" => labels(reader, &key),
+        "tenants" => tenants(reader, &key),
+        "coverage" => Some(Select::Coverage(coverage(reader, &key))),
         _ => {
             let rest = reader.flag(&key)?;
             if !rest {
@@ -115,6 +123,44 @@ fn selector(reader: &mut Reader<'_>, at: &Path) -> Option<Select> {
             Some(Select::Rest)
         }
     }
+}
+
+fn tenants(reader: &mut Reader<'_>, at: &Path) -> Option<Select> {
+    let ids = reader.list(at)?;
+    if ids.is_empty() || ids.iter().any(String::is_empty) {
+        reader.problem(
+            at,
+            "must name at least one tenant, as in [\"acme\", \"beta-*\"]",
+        );
+        return None;
+    }
+    Some(Select::Tenants(ids.into_iter().map(Glob::new).collect()))
+}
+
+fn coverage(reader: &mut Reader<'_>, at: &Path) -> Coverage {
+    let default = Coverage::default();
+    let keys = below(at, "keys");
+    let coverage = Coverage {
+        keys: reader.list(&keys).unwrap_or(default.keys),
+        min: reader.count(&below(at, "min"), 0).unwrap_or(default.min),
+        max: reader.amount(&below(at, "max")).unwrap_or(default.max),
+    };
+    if coverage.keys.is_empty() || coverage.keys.iter().any(String::is_empty) {
+        reader.problem(
+            &keys,
+            "must name at least one key, as in [\"engine\", \"plan\"]",
+        );
+    }
+    if coverage.has("engine_major") {
+        reader.problem(
+            &keys,
+            "engine_major is not supported yet; fingerprint tells servers of two majors apart",
+        );
+    }
+    if coverage.min == 0 && coverage.max.up(u64::MAX) == 0 {
+        reader.problem(at, "`max` and `min` are 0, so it would take nobody");
+    }
+    coverage
 }
 
 fn labels(reader: &mut Reader<'_>, at: &Path) -> Option<Select> {

@@ -31,6 +31,7 @@ impl Case {
             max_failure_percent: some(dice, 20),
             max_consecutive: some(dice, 3),
             same_cause: some(dice, 3),
+            ..Limits::default()
         };
         let concurrency = dice.random_range(1..=16);
         Self {

@@ -77,6 +77,7 @@ impl Control {
     fn forget(&mut self) {
         let rollout = Arc::make_mut(&mut self.rollout.0);
         rollout.last_seq = 1;
+        rollout.window_at = None;
         for group in rollout.causes.values_mut() {
             group.examples.clear();
         }
@@ -245,6 +246,7 @@ impl Control {
             Decided::Act(Action::OpenWave(wave)) => EventKind::WaveOpened { wave: *wave },
             Decided::Act(Action::Finish(state)) => EventKind::Finished { state: *state },
             Decided::Act(Action::Sweep(wave)) => self.sweep_of(*wave),
+            Decided::Act(Action::Halt(halt)) => EventKind::Halted { halt: halt.clone() },
             Decided::Act(Action::JudgeGate { .. } | Action::MeasuredGate { .. }) => {
                 unreachable!("its plan has no gates")
             }

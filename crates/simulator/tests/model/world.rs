@@ -109,6 +109,8 @@ impl Hash for Decided {
             Self::Act(Action::JudgeGate { .. } | Action::MeasuredGate { .. }) => 6.hash(state),
             Self::Act(Action::Wait) => 4.hash(state),
             Self::Act(Action::EndHolds) => 5.hash(state),
+            // No limit of time is set in the model, which has no clock.
+            Self::Act(Action::Halt(_)) => 7.hash(state),
         }
     }
 }
@@ -231,6 +233,7 @@ impl Hash for Folded {
             hold_ends_at,
             submitted_at: _,
             ended_at,
+            window_at: _,
             last_seq: _,
             id: _,
             bundle: _,
@@ -250,6 +253,7 @@ impl Hash for Folded {
         for Wave {
             opened_at,
             swept_at,
+            moved_at: _,
             counts,
             in_flight,
             tally,
@@ -259,7 +263,8 @@ impl Hash for Folded {
             strict: _,
             limits: _,
             max_in_flight: _,
-            // Follows from its counts; and its plan has no gates.
+            // Follow from its counts, or from the clock; and its plan has no gates.
+            reopened_at: _,
             ended_at: _,
             gates: _,
         } in waves

@@ -40,6 +40,7 @@ impl Verb for Act {
         let kind = match &self.action {
             Action::OpenWave(wave) => EventKind::WaveOpened { wave: *wave },
             Action::Sweep(wave) => self.sweep(tx, *wave).await?,
+            Action::Halt(halt) => EventKind::Halted { halt: halt.clone() },
             Action::Wait => EventKind::Waiting {
                 held: locked.rollout.held(),
             },

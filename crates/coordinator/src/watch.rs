@@ -1,0 +1,36 @@
+//! Since when a standstill of a rollout is its own.
+
+use std::collections::BTreeMap;
+
+use sanderling_core::{Micros, RolloutId};
+use sanderling_store::RolloutRecord;
+
+/// For each active rollout: since when this leader has watched it with nothing from outside in its way.
+///
+/// A rollout that nobody led (a laptop overnight), that waits for a host that is away, or whose connections another
+/// rollout has, stands still and is not stalled. `decide` cannot see these, so the leader tells it from when to count.
+#[derive(Debug, Default)]
+pub(crate) struct Watch(BTreeMap<RolloutId, Micros>);
+
+impl Watch {
+    /// Looks once, each turn.
+    pub(crate) fn look(&mut self, records: &[RolloutRecord], hosts_away: bool) {
+        let flies = |record: &RolloutRecord| !record.rollout.in_flight.is_empty();
+        let flying = records.iter().filter(|record| flies(record)).count();
+        self.0 = records
+            .iter()
+            .map(|record| {
+                let id = &record.rollout.id;
+                let behind_others = !flies(record) && flying > 0;
+                let since = self.0.get(id).copied();
+                let since = since.filter(|_| !hosts_away && !behind_others);
+                (id.clone(), since.unwrap_or(record.now))
+            })
+            .collect();
+    }
+
+    /// Since when; from now on where it was not looked at.
+    pub(crate) fn since(&self, id: &RolloutId) -> Micros {
+        self.0.get(id).copied().unwrap_or(Micros(i64::MAX))
+    }
+}
