@@ -8,7 +8,9 @@ use sanderling_core::planner::{self, Assessed, Explanation, KnownFailures, PlanI
 use sanderling_core::policy::Policy;
 use sanderling_core::selector::Selector;
 use sanderling_core::summary::{PlanContext, PlanSummary};
-use sanderling_core::waves::{ENGINE, FINGERPRINT, HaltSpec, Select, WaveSpec, strangers};
+use sanderling_core::waves::{
+    ENGINE, ENGINE_MAJOR, FINGERPRINT, HaltSpec, Select, WaveSpec, strangers,
+};
 use sanderling_core::{
     BundleHash, ErrorClass, Failure, HostName, Outcome, Standing, Tenant, TenantId, Version,
 };
@@ -201,6 +203,13 @@ async fn find_traits(
         for tenant in assessed.iter_mut() {
             let engine = look::engine(fleet, &tenant.tenant);
             tenant.traits.insert(ENGINE.into(), engine);
+        }
+    }
+    if covered(ENGINE_MAJOR) {
+        for tenant in assessed.iter_mut() {
+            if let Some(major) = fleet.hosts.major(&tenant.tenant.place.host) {
+                tenant.traits.insert(ENGINE_MAJOR.into(), major);
+            }
         }
     }
     if !covered(FINGERPRINT) {

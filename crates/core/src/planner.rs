@@ -80,7 +80,7 @@ pub struct Assessed {
     pub tenant: Tenant,
     /// What its ledger says.
     pub assessment: Assessment,
-    /// What was found out about it besides, for waves by coverage: `engine`, `fingerprint`.
+    /// What was found out about it besides, for waves by coverage: `engine`, `engine_major`, `fingerprint`.
     pub traits: BTreeMap<String, String>,
 }
 

@@ -9,7 +9,7 @@ mod share;
 mod strangers;
 mod validate;
 
-pub use coverage::{Amount, Coverage, ENGINE, FINGERPRINT, HOST};
+pub use coverage::{Amount, Coverage, ENGINE, ENGINE_MAJOR, FINGERPRINT, HOST};
 pub use default::default_waves;
 pub use error::WaveError;
 pub use halt_spec::HaltSpec;

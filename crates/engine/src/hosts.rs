@@ -125,6 +125,16 @@ impl Hosts {
         dialect_of(host, setting, url.as_written())
     }
 
+    /// Engine and major version of a host, such as `postgres 16`, as it said when it was last connected to; none where it
+    /// has not been.
+    pub fn major(&self, host: &HostName) -> Option<String> {
+        let opened = self.opened().get(host).cloned()?;
+        match opened {
+            Opened::Postgres(driver) => driver.major(),
+            Opened::Sqlite(driver) => driver.major(),
+        }
+    }
+
     /// The connections that each host may have, over all workers.
     pub fn budgets(&self) -> BTreeMap<HostName, u32> {
         let budget = |(name, config): (&HostName, &HostConfig)| (name.clone(), config.connections);

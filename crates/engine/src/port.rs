@@ -30,6 +30,9 @@ pub trait Driver: Send + Sync {
         limits: &Limits,
     ) -> Result<Box<dyn Session>, EngineError>;
 
+    /// Engine and major version of what answered last, such as `postgres 16`; none before anything has. Connects nowhere.
+    fn major(&self) -> Option<String>;
+
     /// Connects once, reading only, and says in one sentence what answers and by which setting it was reached.
     async fn greet(&self) -> Result<String, EngineError>;
 

@@ -4,6 +4,8 @@ use super::share::{share_down, share_up};
 
 /// The key that stands for the engine of a tenant's host (`postgres`, `sqlite`).
 pub const ENGINE: &str = "engine";
+/// The key that stands for engine and major version of a tenant's host (`postgres 16`).
+pub const ENGINE_MAJOR: &str = "engine_major";
 /// The key that stands for a tenant's host.
 pub const HOST: &str = "host";
 /// The key that stands for the hash of a tenant's normalised catalog.
@@ -12,7 +14,7 @@ pub const FINGERPRINT: &str = "fingerprint";
 /// Which values a wave should cover, and how many tenants it may take for that.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Coverage {
-    /// The keys: [`ENGINE`], [`HOST`], [`FINGERPRINT`], or labels. Single values are covered, not combinations.
+    /// The keys: [`ENGINE`], [`ENGINE_MAJOR`], [`HOST`], [`FINGERPRINT`], or labels. Single values are covered, not combinations.
     pub keys: Vec<String>,
     /// At least so many tenants, even where fewer cover everything and where `max` is less.
     pub min: u32,

@@ -48,7 +48,7 @@ pub enum WaveError {
     },
     /// A key of `coverage` that no tenant of the registry has a value for.
     #[error(
-        "wave {wave}: coverage has the key `{key}`, and no tenant of the registry has such a label; besides labels there are engine, host and fingerprint"
+        "wave {wave}: coverage has the key `{key}`, and no tenant of the registry has such a label; besides labels there are engine, engine_major, host and fingerprint"
     )]
     NoKey {
         /// The wave.

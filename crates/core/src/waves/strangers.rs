@@ -1,6 +1,6 @@
 //! Names in waves that nobody in the registry bears: a canary that quietly takes nobody would protect nobody.
 
-use super::{ENGINE, FINGERPRINT, HOST, Select, WaveError, WaveSpec};
+use super::{ENGINE, ENGINE_MAJOR, FINGERPRINT, HOST, Select, WaveError, WaveSpec};
 use crate::selector::Glob;
 use crate::tenant::Tenant;
 
@@ -20,7 +20,7 @@ pub fn strangers(waves: &[WaveSpec], registry: &[Tenant]) -> Result<(), WaveErro
             }
             Select::Coverage(coverage) => {
                 let unknown = coverage.keys.iter().find(|key| {
-                    !matches!(key.as_str(), ENGINE | HOST | FINGERPRINT)
+                    !matches!(key.as_str(), ENGINE | ENGINE_MAJOR | HOST | FINGERPRINT)
                         && !registry.iter().any(|t| t.labels.contains_key(*key))
                 });
                 if let Some(key) = unknown {
@@ -81,7 +81,10 @@ mod tests {
             let wave = WaveSpec::new("canary", Select::Coverage(coverage));
             strangers(&[wave], &registry)
         };
-        assert_eq!(keys(&["engine", "host", "fingerprint", "plan"]), Ok(()));
+        assert_eq!(
+            keys(&["engine", "engine_major", "host", "fingerprint", "plan"]),
+            Ok(())
+        );
         assert!(says(keys(&["plans"])).contains("the key `plans`"));
     }
 }

@@ -1,5 +1,6 @@
 //! One dedicated connection: how it is opened, what its session is set to, how it is spoken to.
 
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use futures::TryStreamExt;
@@ -143,6 +144,8 @@ pub(crate) struct Opener {
     secrets: Vec<String>,
     /// The server ends a session that is silent for longer.
     silence: Duration,
+    /// The version of the server that answered last, as a number; 0 before one has.
+    pub(crate) answered: AtomicU32,
 }
 
 impl Opener {
@@ -168,6 +171,7 @@ impl Opener {
             options,
             secrets,
             silence,
+            answered: AtomicU32::new(0),
         })
     }
 
@@ -254,6 +258,7 @@ impl Opener {
         connection.database = database;
         connection.login = login;
         connection.version = version;
+        self.answered.store(version, Ordering::Relaxed);
         Ok(())
     }
 

@@ -1,5 +1,6 @@
 //! The connections of one host: opened within its budget, kept for the next tenant, and not kept for long.
 
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
@@ -124,6 +125,12 @@ impl Connections {
     /// Closes everything that is kept.
     pub(crate) async fn close(&self) {
         close(self.budget.expire(Duration::ZERO)).await;
+    }
+
+    /// The version of the server that answered last, as a number such as 150004; none before one has.
+    pub(crate) fn answered(&self) -> Option<u32> {
+        let version = self.opener.answered.load(Ordering::Relaxed);
+        (version > 0).then_some(version)
     }
 
     /// The setting that the host's URL is from.

@@ -239,6 +239,11 @@ impl Driver for PostgresDriver {
         )))
     }
 
+    fn major(&self) -> Option<String> {
+        let version = self.shared.connections.answered()?;
+        Some(format!("postgres {}", version / 10_000))
+    }
+
     async fn greet(&self) -> Result<String, EngineError> {
         let connections = &self.shared.connections;
         let connection = connections

@@ -164,6 +164,11 @@ impl Driver for SqliteDriver {
         Ok(Box::new(session))
     }
 
+    fn major(&self) -> Option<String> {
+        // The format of the files is the same since 2004, and the library is in this program.
+        Some("sqlite 3".into())
+    }
+
     async fn greet(&self) -> Result<String, EngineError> {
         let directory = self.directory.display();
         Ok(if self.directory.is_dir() {

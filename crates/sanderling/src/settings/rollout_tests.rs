@@ -59,10 +59,6 @@ fn waves_out_of_range_are_refused() {
             "must be a list of texts",
         ),
         (
-            "[[rollout.waves]]\ncoverage = { keys = ['engine_major'] }\n[[rollout.waves]]\nrest = true\n",
-            "engine_major is not supported yet",
-        ),
-        (
             "[[rollout.waves]]\ncoverage = { max = '200%' }\n[[rollout.waves]]\nrest = true\n",
             "or a share in quotes such as \"2%\"",
         ),

@@ -151,12 +151,6 @@ fn coverage(reader: &mut Reader<'_>, at: &Path) -> Coverage {
             "must name at least one key, as in [\"engine\", \"plan\"]",
         );
     }
-    if coverage.has("engine_major") {
-        reader.problem(
-            &keys,
-            "engine_major is not supported yet; fingerprint tells servers of two majors apart",
-        );
-    }
     if coverage.min == 0 && coverage.max.up(u64::MAX) == 0 {
         reader.problem(at, "`max` and `min` are 0, so it would take nobody");
     }
