@@ -151,7 +151,7 @@ impl Run<'_> {
             wave: target.wave,
             epoch: target.epoch(),
             class: again.map(|(class, _)| class),
-            not_before: None,
+            not_before: again.map(|(_, after)| self.at().plus_millis(after)),
         };
         self.record(kind)?;
         self.queue

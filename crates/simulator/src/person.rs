@@ -27,8 +27,7 @@ impl Run<'_> {
             Person::Sleeps => {}
             Person::Cancels => self.cancel()?,
             Person::Resumes => {
-                let actor = "simulated".into();
-                self.record(EventKind::Resumed { actor })?;
+                self.resume()?;
                 self.put_back(|outcome| outcome == Outcome::Partial)?;
                 self.queue.put(0, Next::Lead);
             }
@@ -44,10 +43,20 @@ impl Run<'_> {
                         Outcome::Partial | Outcome::Failed | Outcome::Deferred
                     )
                 })?;
+                if self.rollout.state == RolloutState::Halted {
+                    // Time halted it, and nothing had failed: there is nothing to retry.
+                    self.resume()?;
+                }
                 self.queue.put(0, Next::Lead);
             }
             Person::Retries(_) => self.cancel()?,
         }
+        Ok(())
+    }
+
+    fn resume(&mut self) -> Result<(), FoldError> {
+        let actor = "simulated".into();
+        self.record(EventKind::Resumed { actor })?;
         Ok(())
     }
 

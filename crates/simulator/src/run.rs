@@ -155,6 +155,7 @@ impl<'a> Run<'a> {
             Some(Action::Sweep(wave)) => self.sweep(*wave)?,
             Some(Action::Halt(halt)) => {
                 self.record(EventKind::Halted { halt: halt.clone() })?;
+                self.halted();
             }
             Some(Action::Finish(state)) => {
                 self.record(EventKind::Finished { state: *state })?;

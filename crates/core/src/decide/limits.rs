@@ -2,7 +2,7 @@
 
 use crate::halt::{Limits, Rule, Tally};
 use crate::ids::Micros;
-use crate::rollout::{Halt, Rollout, RolloutState};
+use crate::rollout::{Halt, Rollout, RolloutState, Wave};
 
 /// A limit of time, and when it is reached if nothing happens before.
 pub(super) struct Due<'r> {
@@ -71,7 +71,10 @@ pub(super) fn due(rollout: &Rollout, watched: Micros) -> Option<Due<'_>> {
             (Some(&wave.name), &wave.tally),
         ));
     }
+    // Where all have ended nothing is left to be stopped.
+    let left = |w: &Wave| w.opened_at.is_none() || !w.has_ended();
     let begun = rollout.waves.first().and_then(|w| w.opened_at);
+    let begun = begun.filter(|_| rollout.waves.iter().any(left));
     let moved = open().map(|w| w.moved_at.max(w.opened_at)).max().flatten();
     dues.extend(of_scope(
         &rollout.policy.limits,
@@ -273,6 +276,91 @@ mod tests {
         happens(&mut rollout, 40, started("a", 0, 1));
         let halt = halt(&rollout, 61).unwrap();
         assert_eq!((halt.rule, halt.wave), (Rule::MaxDuration, None));
+    }
+
+    #[test]
+    fn a_rollout_that_is_through_is_not_too_slow_any_more() {
+        let mut rollout = opened(None, None);
+        rollout.policy.limits.max_duration_ms = Some(60_000);
+        let wave = |rollout: &mut Rollout, wave, tenants: &[&str]| {
+            for tenant in tenants {
+                happens(rollout, 2, started(tenant, wave, 1));
+                happens(rollout, 50, ended(tenant, wave, 1, Outcome::Succeeded));
+            }
+        };
+        wave(&mut rollout, 0, &["a", "b", "c"]);
+        // Between two waves it still is.
+        assert_eq!(halt(&rollout, 61).map(|h| h.rule), Some(Rule::MaxDuration));
+        happens(&mut rollout, 50, EventKind::WaveOpened { wave: 1 });
+        wave(&mut rollout, 1, &["d", "e"]);
+        let succeeded = Action::Finish(RolloutState::Succeeded);
+        assert_eq!(decide(&rollout, at(1_000)).actions, [succeeded]);
+    }
+
+    #[test]
+    fn a_hold_that_ends_begins_the_counts_of_its_wave_anew() {
+        let mut rollout = opened(Some(10_000), Some(30_000));
+        let pinned = |outcome, targets| crate::event::HeldTargets {
+            wave: 0,
+            outcome,
+            targets,
+        };
+        let until = Some(at(900));
+        happens(
+            &mut rollout,
+            2,
+            EventKind::Held {
+                targets: vec![pinned(Outcome::Pending, 3)],
+                actor: None,
+                reason: None,
+                until,
+            },
+        );
+        // The next wave, which takes its time; then the hold ends.
+        happens(&mut rollout, 3, EventKind::WaveOpened { wave: 1 });
+        assert_eq!(decide(&rollout, at(800)).wake_at, until);
+        assert_eq!(decide(&rollout, at(900)).actions, [Action::EndHolds]);
+        happens(
+            &mut rollout,
+            900,
+            EventKind::HoldEnded {
+                actor: None,
+                targets: vec![(0, 3)],
+                until: None,
+            },
+        );
+        assert_eq!(decide(&rollout, at(900)).wake_at, Some(at(910)));
+        happens(&mut rollout, 905, started("a", 0, 1));
+        happens(&mut rollout, 915, started("b", 0, 1));
+        happens(&mut rollout, 925, started("c", 0, 1));
+        assert_eq!(
+            (halt(&rollout, 929), halt(&rollout, 930).map(|h| h.rule)),
+            (None, Some(Rule::MaxDuration))
+        );
+    }
+
+    #[test]
+    fn at_a_gate_nothing_stalls() {
+        let mut plan = plan(&[(1, None), (2, None)]);
+        plan.waves[0].limits.stall_after_ms = Some(1_000);
+        plan.policy.limits.stall_after_ms = Some(1_000);
+        plan.waves[0].gates = vec![crate::gate::Gate {
+            name: "bake".into(),
+            kind: crate::gate::GateKind::Bake(crate::gate::Bake {
+                duration_ms: 600_000,
+                samples: None,
+            }),
+        }];
+        let mut rollout = Rollout::new(&RolloutId::new("r"), &plan);
+        happens(&mut rollout, 0, EventKind::Submitted { tenants: 3 });
+        happens(&mut rollout, 1, EventKind::WaveOpened { wave: 0 });
+        happens(&mut rollout, 1, started("a", 0, 1));
+        happens(&mut rollout, 1, ended("a", 0, 1, Outcome::Succeeded));
+        let decision = decide(&rollout, at(500));
+        assert_eq!(
+            (decision.actions, decision.wake_at),
+            (vec![], Some(at(601)))
+        );
     }
 
     #[test]

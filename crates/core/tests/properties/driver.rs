@@ -6,11 +6,13 @@ use std::collections::BTreeMap;
 use sanderling_core::event::{HeldTargets, RetriedTargets};
 use sanderling_core::halt::{Limits, judge};
 use sanderling_core::plan::{Plan, PlannedTarget};
-use sanderling_core::rollout::Action;
+use sanderling_core::rollout::{Action, Wave};
 use sanderling_core::{
     Epoch, ErrorClass, Event, EventKind, Failure, Micros, Outcome, Rollout, RolloutId,
     RolloutState, TenantId, Version, WorkerId, decide,
 };
+
+use crate::times::Times;
 
 /// Numbers from a seed (splitmix64): the only source of chance.
 pub(crate) struct Dice(pub(crate) u64);
@@ -40,7 +42,8 @@ pub(crate) struct Driver {
     pub(crate) log: Vec<Event>,
     pub(crate) targets: BTreeMap<TenantId, Target>,
     pub(crate) acknowledged: bool,
-    clock: i64,
+    pub(crate) clock: i64,
+    pub(crate) times: Times,
 }
 
 impl Driver {
@@ -67,6 +70,7 @@ impl Driver {
             targets,
             acknowledged: false,
             clock: 0,
+            times: Times::default(),
         };
         driver.record(EventKind::Submitted { tenants });
         driver
@@ -74,8 +78,14 @@ impl Driver {
 
     fn record(&mut self, kind: EventKind) {
         self.clock += 1;
-        let events = self.rollout.record(Micros(self.clock), kind).unwrap();
+        let through: Vec<bool> = self.rollout.waves.iter().map(Wave::has_ended).collect();
+        let ran = self.rollout.state == RolloutState::Running;
+        let events = self
+            .rollout
+            .record(Micros(self.clock), kind.clone())
+            .unwrap();
         self.log.extend(events);
+        self.note(&kind, &through, ran);
     }
 
     /// Does what the leader would; false where there is nothing to do.
@@ -237,7 +247,7 @@ impl Driver {
             wave,
             epoch,
             class: Some(ErrorClass::Connection),
-            not_before: None,
+            not_before: (dice.roll(2) == 0).then(|| Micros(self.clock + 4_000)),
         });
     }
 
@@ -425,7 +435,7 @@ pub(crate) fn limits(dice: &mut Dice) -> Limits {
             .map(|n| (ErrorClass::Connection, n))
             .into_iter()
             .collect(),
-        stall_after_ms: None,
-        max_duration_ms: None,
+        stall_after_ms: one(4).map(|n| 2 + u64::from(n)),
+        max_duration_ms: one(4).map(|n| 5 + 5 * u64::from(n)),
     }
 }

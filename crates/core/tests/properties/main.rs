@@ -6,3 +6,4 @@ mod driver;
 mod plans;
 #[cfg(test)]
 mod rollouts;
+mod times;

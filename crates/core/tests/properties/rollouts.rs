@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 use sanderling_core::event::Event;
-use sanderling_core::halt::Tally;
+use sanderling_core::halt::{Rule, Tally};
 use sanderling_core::plan::{Plan, PlannedWave};
+use sanderling_core::rollout::Action;
 use sanderling_core::{
-    EventKind, Outcome, OutcomeCounts, Rollout, RolloutId, RolloutState, TenantId, fold,
+    EventKind, Micros, Outcome, OutcomeCounts, Rollout, RolloutId, RolloutState, TenantId, decide,
+    fold,
 };
 
 use crate::driver::{Dice, Driver, failure, limits};
@@ -72,7 +74,8 @@ fn step(driver: &mut Driver, dice: &mut Dice) {
             1..=4 => driver.pause(),
             5..=7 => driver.skip(dice),
             8..=10 => driver.hold(),
-            11..=15 => driver.let_go(),
+            11..=13 => driver.let_go(),
+            14..=16 => driver.pass(dice),
             _ => driver.resume(),
         },
     }
@@ -117,6 +120,28 @@ fn check(driver: &Driver) {
         .map(|(cause, group)| (cause.clone(), group.tenants))
         .collect();
     assert_eq!(groups, causes(driver));
+}
+
+/// `decide` halts for time exactly when a limit is reached, and else wakes when one will be.
+fn time_halts_exactly(driver: &Driver) {
+    let now = Micros(driver.clock);
+    let decision = decide(&driver.rollout, now);
+    let halt = decision.actions.iter().find_map(|action| match action {
+        Action::Halt(halt) => Some(halt),
+        _ => None,
+    });
+    match driver.due() {
+        Some(due) if due <= driver.clock => {
+            let halt = halt.expect("a limit of time is reached");
+            assert!(matches!(halt.rule, Rule::StallAfter | Rule::MaxDuration));
+            assert_eq!((&halt.cause, &halt.tenant), (&None, &None));
+            assert!(halt.detail.is_some(), "{halt:?}");
+        }
+        due => {
+            assert_eq!(halt, None, "{due:?} at {now:?}");
+            assert_eq!(decision.wake_at, due.map(Micros));
+        }
+    }
 }
 
 /// A tally without the run of failures, which only the order of events knows.
@@ -214,6 +239,7 @@ proptest! {
         for _ in 0..steps {
             step(&mut driver, &mut dice);
             check(&driver);
+            time_halts_exactly(&driver);
         }
         prop_assert_eq!(starts_after_halts(&driver.log), 0);
         sweeps_once(&driver.log);

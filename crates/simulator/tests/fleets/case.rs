@@ -31,7 +31,13 @@ impl Case {
             max_failure_percent: some(dice, 20),
             max_consecutive: some(dice, 3),
             same_cause: some(dice, 3),
-            ..Limits::default()
+            class_limits: some(dice, 3)
+                .map(|n| (ErrorClass::Timeout, n))
+                .into_iter()
+                .collect(),
+            // Longer than a lease and a version, so that a person who only resumes gets further each time.
+            stall_after_ms: some(dice, 5).map(|n| 3_000 + 1_000 * u64::from(n)),
+            max_duration_ms: some(dice, 5).map(|n| 4_000 + 4_000 * u64::from(n)),
         };
         let concurrency = dice.random_range(1..=16);
         Self {

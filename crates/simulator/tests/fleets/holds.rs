@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use sanderling_core::halt::Rule;
 use sanderling_core::plan::Plan;
 use sanderling_core::{
     EventKind, Outcome, OutcomeCounts, Rollout, RolloutId, RolloutState, TenantId, fold,
@@ -21,6 +22,47 @@ pub(crate) fn all(plan: &Plan, conditions: &Conditions, run: &Simulated) {
     counts_agree(run);
     waves_in_order(run);
     assert_eq!(starts_after_halts(run), 0);
+    stalls_are_stalls(plan, run);
+}
+
+/// Before a halt for a stall nothing of its scope moved, or was to be tried again, for as long as is allowed.
+fn stalls_are_stalls(plan: &Plan, run: &Simulated) {
+    for (before, halt) in
+        run.history
+            .iter()
+            .enumerate()
+            .filter_map(|(at, event)| match &event.kind {
+                EventKind::Halted { halt } if halt.rule == Rule::StallAfter => Some((at, halt)),
+                _ => None,
+            })
+    {
+        let at = run.history[before].at;
+        let wave = halt.wave.as_ref();
+        let index = wave.map(|name| plan.waves.iter().position(|w| w.name == *name).unwrap());
+        let limits = index.map_or(&plan.policy.limits, |index| &plan.waves[index].limits);
+        let allowed = limits.stall_after_ms.unwrap();
+        let moved = run.history[..before]
+            .iter()
+            .filter_map(|event| match &event.kind {
+                EventKind::Ended { wave, .. } => Some((*wave, event.at)),
+                EventKind::Started {
+                    wave,
+                    takeover: false,
+                    ..
+                } => Some((*wave, event.at)),
+                EventKind::Released {
+                    wave, not_before, ..
+                } => Some((*wave, not_before.unwrap_or(event.at))),
+                _ => None,
+            });
+        for (wave, moved) in moved {
+            let counts = index.is_none_or(|index| index == wave);
+            assert!(
+                !counts || moved.plus_millis(allowed) <= at,
+                "{halt:?} at {at:?}, moved {moved:?}"
+            );
+        }
+    }
 }
 
 /// The history, folded anew.

@@ -15,8 +15,8 @@ mod holds;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use proptest::prelude::*;
-use sanderling_core::RolloutState;
-use sanderling_core::halt::Limits;
+use sanderling_core::halt::{Limits, Rule};
+use sanderling_core::{ErrorClass, RolloutState};
 use sanderling_simulator::{Conditions, Shape, simulate};
 
 /// Runs one case, and says how to run it again where it fails.
@@ -94,6 +94,77 @@ fn a_hundred_thousand_tenants() {
         run.measured.takeovers,
         run.measured.most_in_flight
     );
+}
+
+/// Every worker is gone. Nothing starts, and no failure says so: the leader halts it at its next look.
+#[test]
+fn a_fleet_without_workers_is_stalled() {
+    let shape = case::shape(100);
+    let limits = Limits {
+        stall_after_ms: Some(600_000),
+        ..Limits::default()
+    };
+    let plan = case::plan(&shape, "5,rest", limits, 16);
+    let conditions = Conditions {
+        workers: 0,
+        ..Conditions::calm(shape.budgets())
+    };
+    let run = simulate(&plan, &conditions, 1).unwrap();
+    holds::all(&plan, &conditions, &run);
+    let halt = run.rollout.halt.as_ref().unwrap();
+    assert_eq!((halt.rule, &halt.cause), (Rule::StallAfter, &None));
+    let after = run.measured.makespan_ms;
+    assert!(
+        (600_000..=602_000).contains(&after),
+        "halted after {after} ms"
+    );
+}
+
+/// Locks are not to be had for an hour of attempts. Each waits longer than the limit for its next one: no stall.
+#[test]
+fn a_fleet_that_waits_for_its_next_attempts_is_not_stalled() {
+    let shape = case::shape(20);
+    let limits = Limits {
+        stall_after_ms: Some(5_000),
+        ..Limits::default()
+    };
+    let mut plan = case::plan(&shape, "rest", limits, 16);
+    for budget in plan.policy.retry.values_mut() {
+        (budget.attempts, budget.base_ms, budget.max_ms) = (20, 60_000, 600_000);
+    }
+    let conditions = Conditions {
+        failing: [(ErrorClass::Connection, 0.8)].into(),
+        ..Conditions::calm(shape.budgets())
+    };
+    let run = simulate(&plan, &conditions, 5).unwrap();
+    holds::all(&plan, &conditions, &run);
+    assert_eq!(run.rollout.halt, None);
+    assert!(run.measured.makespan_ms > 600_000, "{:?}", run.measured);
+}
+
+/// A wave of slow tenants that moves all the time, and takes too long all the same.
+#[test]
+fn a_wave_that_takes_too_long_halts_while_it_moves() {
+    let shape = case::shape(1_000);
+    let mut plan = case::plan(&shape, "5,rest", Limits::default(), 4);
+    plan.waves[1].limits.max_duration_ms = Some(60_000);
+    plan.waves[1].limits.stall_after_ms = Some(5_000);
+    let conditions = Conditions {
+        version_ms: (1_000, 2_000),
+        ..Conditions::calm(shape.budgets())
+    };
+    let run = simulate(&plan, &conditions, 2).unwrap();
+    holds::all(&plan, &conditions, &run);
+    let halt = run.rollout.halt.as_ref().unwrap();
+    assert_eq!(
+        (halt.rule, halt.wave.as_deref()),
+        (Rule::MaxDuration, Some("rest"))
+    );
+    let opened = run.rollout.waves[1].opened_at.unwrap();
+    let halted = run.history.iter().find(|e| e.kind.as_str() == "halted");
+    let took = halted.unwrap().at.millis_since(opened);
+    assert!((60_000..=61_000).contains(&took), "halted after {took} ms");
+    assert_eq!(run.measured.starts_after_halt, 0);
 }
 
 /// Ten tolerated, two in a hundred broken: it halts, and the damage is bounded by what was in flight.
