@@ -1,8 +1,8 @@
 //! Plans: who goes first, what a file of a plan is good for, and what time alone stops.
 
-use sanderling_testkit::{Ended, Postgres};
+use sanderling_testkit::{Ended, Postgres, Signal, until};
 
-use crate::fleet::Fleet;
+use crate::fleet::{DEADLINE, Fleet};
 
 fn files(n: usize, rollout: &str) -> Fleet {
     let fleet = Fleet::embedded().files(n).rollout(rollout).written();
@@ -14,6 +14,13 @@ fn files(n: usize, rollout: &str) -> Fleet {
 fn says(ended: &Ended, words: &[&str]) {
     for word in words {
         assert!(ended.stderr.contains(word), "{word}: {}", ended.stderr);
+    }
+}
+
+#[track_caller]
+fn says_out(ended: &Ended, words: &[&str]) {
+    for word in words {
+        assert!(ended.stdout.contains(word), "{word}: {}", ended.stdout);
     }
 }
 
@@ -124,6 +131,77 @@ fn a_plan_in_a_file_is_carried_out_or_refused() {
     says(
         &fleet.expect(1, &["up", "--plan", "plan.json"]),
         &["was carried out by rollout", "which is succeeded"],
+    );
+}
+
+#[test]
+fn a_plan_in_a_file_joins_its_own_rollout() {
+    let fleet = files(60, "");
+    fleet.probe_migrations(4);
+    fleet.json(0, &["plan", "--out", "plan.json"]);
+    let mut up = fleet.spawn(&["--json", "up", "--plan", "plan.json"]);
+    until(DEADLINE, "targets that ended", || {
+        (up.stdout().matches("\"type\":\"ended\"").count() >= 6).then_some(())
+    });
+    up.signal(Signal::Kill);
+    up.wait_with_deadline(DEADLINE);
+    let begun = fleet.newest_rollout();
+    // Six tenants at least have moved, so what would be planned now is another plan. It is this plan that moved them.
+    let now = fleet.json(0, &["plan"]);
+    assert!(now["pending"].as_u64().unwrap() < 60, "{now}");
+    let summary = fleet.json(0, &["up", "--plan", "plan.json"]);
+    assert_eq!(summary["succeeded"], 60, "{summary}");
+    assert_eq!(summary["rollout"].as_str(), Some(begun.as_str()));
+    fleet.assert_exactly_once(4);
+}
+
+#[test]
+fn a_class_of_errors_has_a_limit_of_its_own() {
+    let fleet = files(
+        8,
+        "[[rollout.waves]]\nname = \"rest\"\nrest = true\nconcurrency = 1\nhalt = { class_limits = { migration_sql = 1, timeout = \"50%\" } }\n",
+    );
+    let plan = fleet.json(0, &["plan"]);
+    let limits = &plan["waves"][0]["limits"]["class_limits"];
+    assert_eq!(
+        limits,
+        &serde_json::json!({"migration_sql": 1, "timeout": 4})
+    );
+    says_out(
+        &fleet.expect(0, &["plan"]),
+        &[
+            "on the 2nd migration_sql",
+            "on the 5th timeout",
+            "; no others in flight",
+        ],
+    );
+    for broken in ["file001", "file004", "file006"] {
+        let path = fleet.path(&format!("data/{broken}.db"));
+        crate::fleet::sqlite(&path, "CREATE TABLE things_1 (mine text)");
+    }
+    let summary = fleet.json(3, &["up"]);
+    let halt = &summary["halt"];
+    assert_eq!(
+        (&halt["rule"], &halt["failures"], &halt["tolerated"]),
+        (&"class_limits".into(), &2.into(), &1.into()),
+        "{summary}"
+    );
+    assert!(
+        halt["cause"]
+            .as_str()
+            .unwrap()
+            .starts_with("migration_sql/"),
+        "{summary}"
+    );
+    assert_eq!(summary["failed"], 2, "{summary}");
+    assert_eq!(summary["started_after_halt"], 0, "{summary}");
+    // Who has acknowledged two begins to count anew: the third alone halts nothing.
+    let id = summary["rollout"].as_str().unwrap();
+    fleet.expect(0, &["rollout", "resume", id, "--acknowledge"]);
+    let summary = fleet.json(4, &["up"]);
+    assert_eq!(
+        (&summary["failed"], &summary["succeeded"]),
+        (&3.into(), &5.into())
     );
 }
 

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use crate::gate::Gate;
 use crate::ids::HostName;
 use crate::plan::Plan;
 
 /// Seconds, rounded up: the waves one after the other, each as long as its slowest host, or as its own limit in flight
-/// makes it.
+/// makes it, and then as its bake and gates take at least.
 pub(super) fn seconds(plan: &Plan, hosts: &BTreeMap<HostName, u32>, version_ms: u64) -> u64 {
     let mut work: BTreeMap<(usize, &HostName), u64> = BTreeMap::new();
     for target in &plan.targets {
@@ -28,15 +29,18 @@ pub(super) fn seconds(plan: &Plan, hosts: &BTreeMap<HostName, u32>, version_ms: 
                 .max()
                 .unwrap_or(0);
             let all: u64 = here().map(|(_, versions)| versions).sum();
-            slowest.max(all.div_ceil(most)).saturating_mul(version_ms)
+            let gates: u64 = wave.gates.iter().map(Gate::least_ms).sum();
+            let work = slowest.max(all.div_ceil(most)).saturating_mul(version_ms);
+            work.saturating_add(gates)
         })
-        .sum();
+        .fold(0, u64::saturating_add);
     total.div_ceil(1_000)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::gate::{Bake, GateKind};
     use crate::testing::plan;
 
     #[test]
@@ -50,6 +54,15 @@ mod tests {
         for target in &mut plan.targets[21..] {
             target.place.host = HostName::new("big");
         }
+        plan.waves[0].gates = vec![Gate {
+            name: "bake".into(),
+            kind: GateKind::Bake(Bake {
+                duration_ms: 600_000,
+                samples: None,
+            }),
+        }];
+        assert_eq!(seconds(&plan, &hosts, 1_000), 1 + 600 + 13);
+        plan.waves[0].gates.clear();
         // The wave's eight in flight hold, wherever they are.
         assert_eq!(seconds(&plan, &hosts, 1_000), 1 + 13);
         plan.waves.truncate(1);

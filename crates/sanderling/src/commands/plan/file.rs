@@ -135,6 +135,13 @@ fn moved(was: &PlanSummary, now: &PlanSummary) -> String {
     if was.waves.len() == now.waves.len() && limits(was) != limits(now) {
         out.push_str("  limits of waves\n");
     }
+    let gates = |plan: &PlanSummary| {
+        let of = |w: &sanderling_core::summary::WaveSummary| w.gates.clone();
+        plan.waves.iter().map(of).collect::<Vec<_>>()
+    };
+    if was.waves.len() == now.waves.len() && gates(was) != gates(now) {
+        out.push_str("  bakes or gates of waves\n");
+    }
     let members = |plan: &PlanSummary| plan.canary.as_ref().map(|c| c.members.clone());
     if members(was) != members(now) {
         out.push_str("  who is in the canary\n");

@@ -65,8 +65,13 @@ pub(crate) fn text(plan: &PlanSummary) -> String {
     if plan.pending > 0 {
         out.push_str(&match plan.estimate_seconds {
             Some(seconds) => format!(
-                "estimate: {}, by how long migrations took before\n",
-                render::duration(Duration::from_secs(seconds))
+                "estimate: {}, by how long migrations took before{}\n",
+                render::duration(Duration::from_secs(seconds)),
+                if plan.waves.iter().any(|wave| !wave.gates.is_empty()) {
+                    ", with bakes and gates"
+                } else {
+                    ""
+                }
             ),
             None => "estimate: none, for no rollout has been seen yet\n".to_owned(),
         });
@@ -104,15 +109,14 @@ fn wave_line(wave: &WaveSummary) -> String {
         1 => "at most 1 other in flight".to_owned(),
         n => format!("at most {n} others in flight"),
     };
-    let mut halts = limits(&wave.limits, wave.halts_on);
-    let first = if halts.is_empty() {
+    let halts = limits(&wave.limits, wave.halts_on);
+    let halts = if halts.is_empty() {
         "has no limit of its own".to_owned()
     } else {
-        format!("halts {}", halts.remove(0))
+        format!("halts {}", halts.join(", or "))
     };
-    let more: String = halts.iter().map(|limit| format!(", or {limit}")).collect();
     format!(
-        "wave {}: {}, {first}, {others}{more}",
+        "wave {}: {}, {halts}; {others}",
         wave.name,
         tenants(u64::from(wave.tenants))
     )
