@@ -7,6 +7,7 @@
     reason = "a test that cannot go on panics with what it saw"
 )]
 
+mod amend;
 mod bad_input;
 mod chaos;
 mod cli;

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod amend;
 mod fleet;
 mod gates;
 mod history;
@@ -13,6 +14,7 @@ mod status;
 mod verify;
 mod watch;
 
+pub use amend::{AmendError, Amended, amend};
 pub use fleet::Fleet;
 pub use gates::{Provider, Providers};
 pub use holds::select_any;

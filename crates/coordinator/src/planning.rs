@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use sanderling_core::amend::{accepted, with_accepted};
 use sanderling_core::assess::{Assessment, assess};
 use sanderling_core::plan::Plan;
 use sanderling_core::planner::{self, Assessed, Explanation, KnownFailures, PlanInput};
@@ -16,6 +17,7 @@ use sanderling_core::{
 };
 use sanderling_store::{HoldRecord, Store};
 
+use crate::amend::amendments;
 use crate::fleet::Fleet;
 use crate::history;
 use crate::holds::{Holds, holds, pinned};
@@ -102,7 +104,8 @@ pub async fn plan(
     request: &PlanRequest,
     store: Option<&dyn Store>,
 ) -> Result<Planned, PlanningError> {
-    let metas = fleet.metas();
+    let amendments = amendments(store).await?;
+    let metas = with_accepted(fleet.metas(), &amendments);
     let target = target(fleet, request)?;
     let tenants = fleet.select(&request.selector)?;
     strangers(&request.waves, &fleet.tenants).map_err(planner::PlanError::from)?;
@@ -158,6 +161,7 @@ pub async fn plan(
             halt: &request.known_failures,
         }),
     })?;
+    let plan = plan.with_accepted(accepted(&metas, &amendments));
     let left_behind = left_behind(&plan);
     Ok(Planned {
         plan,

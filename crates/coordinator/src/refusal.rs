@@ -65,7 +65,8 @@ pub enum PlanningError {
 #[error(
     "{file} was edited after {tenants} had applied it (for example {examples}): version {version} was applied with \
      checksum {was}, the file has {is}\n{difference}\nput the file back as it was and write a new migration for the \
-     change; nothing was changed"
+     change; where a rollout stands still because the file failed, `sanderling rollout retry ID --amend {version} --reason \"…\"` \
+     goes on with it as it is now; nothing was changed"
 )]
 pub struct Edited {
     /// The file as it is now.
@@ -214,7 +215,7 @@ async fn difference(
         .iter()
         .find(|migration| migration.version == version.as_str());
     let (Some(now), Some(store)) = (now, store) else {
-        return "the applied text cannot be shown: there is no control store that kept it".into();
+        return "the applied text cannot be shown, and nobody can tell whether it was amended: there is no control store".into();
     };
     match store.files_of_version(version).await {
         Ok(files) => match files.iter().find(|file| is_text_of(file, was)) {

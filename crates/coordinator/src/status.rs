@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use sanderling_core::amend::with_accepted;
 use sanderling_core::assess::{Assessment, assess};
 use sanderling_core::selector::Selector;
 use sanderling_core::summary::{AwayHost, RolloutSummary, StatusSummary};
 use sanderling_core::{HostName, Standing, TenantId};
 use sanderling_store::{Store, StoreError};
 
+use crate::amend::amendments;
 use crate::fleet::Fleet;
 use crate::holds::{holds, pinned};
 use crate::refusal::{LookingError, PlanningError};
@@ -48,7 +50,7 @@ pub async fn status(
 ) -> Result<StatusReport, LookingError> {
     let newest = fleet.newest().ok_or(PlanningError::NoMigrations)?;
     let tenants = fleet.select(selector)?;
-    let metas = fleet.metas();
+    let metas = with_accepted(fleet.metas(), &amendments(store).await?);
     let standings = fleet.survey(&tenants).await;
     // Whether a tenant is behind does not depend on what a rollout would be allowed to do about it.
     let assessments: Vec<Assessment> = standings

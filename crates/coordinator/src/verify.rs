@@ -3,12 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use sanderling_core::amend::{Amendment, accepted};
 use sanderling_core::selector::Selector;
 use sanderling_core::summary::VerifySummary;
-use sanderling_core::verify::{Accepted, Facts, Violation, check, notes};
+use sanderling_core::verify::{Facts, Violation, check, notes};
 use sanderling_core::{Tenant, TenantId};
 use sanderling_store::Store;
 
+use crate::amend::amendments;
 use crate::fleet::Fleet;
 use crate::look::{Beliefs, beliefs, look};
 use crate::refusal::LookingError;
@@ -29,23 +31,29 @@ pub async fn verify(
         None => Beliefs::new(),
     };
     let (mut facts, between) = look(fleet, &tenants, store, &before).await?;
-    let seems = judge(fleet, store, &facts);
+    let amendments = amendments(store).await?;
+    let seems = judge(fleet, store, &amendments, &facts);
     let mut violations = Vec::new();
     if !seems.is_empty() {
         tokio::time::sleep(SECOND_LOOK).await;
         let suspects = suspects(&tenants, &seems);
         let (again, _) = look(fleet, &suspects, store, &between).await?;
         replace(&mut facts, again);
-        violations = judge(fleet, store, &facts);
+        violations = judge(fleet, store, &amendments, &facts);
         violations.retain(|violation| seems.contains(violation));
     }
     let notes = notes(store.map(Store::id), &facts);
     Ok(VerifySummary::new(&facts, violations, notes))
 }
 
-fn judge(fleet: &Fleet, store: Option<&dyn Store>, facts: &[Facts]) -> Vec<Violation> {
-    let store = store.map(Store::id);
-    check(&fleet.metas(), &Accepted::new(), store, facts)
+fn judge(
+    fleet: &Fleet,
+    store: Option<&dyn Store>,
+    amendments: &[Amendment],
+    facts: &[Facts],
+) -> Vec<Violation> {
+    let (metas, store) = (fleet.metas(), store.map(Store::id));
+    check(&metas, &accepted(&metas, amendments), store, facts)
 }
 
 fn suspects(tenants: &[Tenant], seems: &[Violation]) -> Vec<Tenant> {

@@ -20,6 +20,16 @@ pub struct MigrationMeta {
     pub checksum: Checksum,
     /// Its file's name, for messages.
     pub file: String,
+    /// Texts that are right besides its own: those that it was amended from.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub accepted: BTreeSet<Checksum>,
+}
+
+impl MigrationMeta {
+    /// Whether this text is right where it is in effect.
+    pub fn accepts(&self, text: &Checksum) -> bool {
+        self.checksum == *text || self.accepted.contains(text)
+    }
 }
 
 /// What a tenant's standing means for a rollout.
@@ -162,7 +172,8 @@ fn in_effect(rows: &[LedgerRow]) -> impl Iterator<Item = (&Version, &LedgerRow)>
         .map(|row| (&row.version, row))
 }
 
-/// Whether a stepwise version stands half way up, from the text that the bundle has: it goes on where it stands.
+/// Whether a stepwise version stands half way up, from the very text that the bundle has: it goes on where it stands. A
+/// text that it was amended from says nothing about where the next one would go on.
 fn goes_on(bundle: &[MigrationMeta], target: &Version, row: &LedgerRow) -> bool {
     row.state == RowState::Applying
         && row.version <= *target
@@ -184,7 +195,7 @@ fn forbidden(bundle: &[MigrationMeta], target: &Version, rows: &[LedgerRow]) -> 
     let applied: BTreeMap<&Version, &LedgerRow> = in_effect(rows).collect();
     bundle.iter().find_map(|migration| {
         let row = applied.get(&migration.version)?;
-        (row.checksum != migration.checksum).then(|| Assessment::Edited {
+        (!migration.accepts(&row.checksum)).then(|| Assessment::Edited {
             version: migration.version.clone(),
             ledger_checksum: row.checksum.clone(),
             bundle_checksum: migration.checksum.clone(),

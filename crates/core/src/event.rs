@@ -2,9 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::amend::Amendment;
 use crate::cause::{ErrorClass, Failure};
 use crate::gate::{Measurement, Verdict};
-use crate::ids::{Epoch, HostName, Micros, TenantId, Version, WorkerId};
+use crate::ids::{BundleHash, Epoch, HostName, Micros, TenantId, Version, WorkerId};
 use crate::outcome::Outcome;
 use crate::rollout::{Halt, RolloutState};
 
@@ -111,6 +112,23 @@ pub enum EventKind {
     Resumed {
         /// Who.
         actor: String,
+        /// Why, where that was said.
+        #[serde(default)]
+        reason: Option<String>,
+    },
+    /// A person corrected a migration: what has not been applied yet takes the new text, what was applied stays. The
+    /// plan is revised; targets move only with what follows.
+    Amended {
+        /// Who.
+        actor: String,
+        /// Why.
+        reason: String,
+        /// Which text took the place of which.
+        amendment: Amendment,
+        /// The bundle from here on.
+        bundle: BundleHash,
+        /// The plan's hash from here on.
+        plan_hash: String,
     },
     /// Failed targets were made pending again.
     Retried {
@@ -118,6 +136,9 @@ pub enum EventKind {
         actor: String,
         /// Per wave: how many targets went from this outcome back to pending.
         targets: Vec<RetriedTargets>,
+        /// Why, where that was said.
+        #[serde(default)]
+        reason: Option<String>,
     },
     /// A person left one target out of the rollout.
     Skipped {
@@ -243,6 +264,7 @@ impl EventKind {
             Self::Halted { .. } => "halted",
             Self::Paused { .. } => "paused",
             Self::Resumed { .. } => "resumed",
+            Self::Amended { .. } => "amended",
             Self::Retried { .. } => "retried",
             Self::Skipped { .. } => "skipped",
             Self::Held { .. } => "held",

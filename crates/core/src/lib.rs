@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+pub mod amend;
 pub mod assess;
 pub mod bundle;
 pub mod cause;

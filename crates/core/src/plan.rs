@@ -7,6 +7,7 @@ pub use audit::audit;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::amend::Accepted;
 use crate::bundle::hex;
 use crate::cause::Failure;
 use crate::gate::Gate;
@@ -35,9 +36,18 @@ pub struct Plan {
     pub targets: Vec<PlannedTarget>,
     /// Selected tenants that are in no wave, with the reason.
     pub left_out: Vec<LeftOut>,
+    /// Texts that are right besides the bundle's own, for versions that were amended. Left out of the JSON where there
+    /// are none, so that a plan without amendments keeps its hash.
+    #[serde(default, skip_serializing_if = "Accepted::is_empty")]
+    pub accepted: Accepted,
 }
 
 impl Plan {
+    /// The plan where these texts are right besides the bundle's own.
+    pub fn with_accepted(self, accepted: Accepted) -> Self {
+        Self { accepted, ..self }
+    }
+
     /// SHA-256 over the plan's canonical JSON (fields in the order of this type, maps by key): 64 hex digits.
     pub fn hash(&self) -> String {
         let mut hasher = Sha256::new();

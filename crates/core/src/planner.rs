@@ -156,6 +156,7 @@ pub fn explained(input: &PlanInput<'_>) -> Result<(Plan, Explanation), PlanError
         paths: paths.into_iter().collect(),
         targets,
         left_out: left_out(input.tenants),
+        accepted: BTreeMap::new(),
     };
     debug_assert_eq!(plan::audit(&plan), Vec::<String>::new());
     let explanation = explain::explain(input, &specs, &placement);

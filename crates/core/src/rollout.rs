@@ -110,6 +110,9 @@ pub struct Rollout {
     /// When the first hold on one of its targets ends by itself; absent where none does, and in what older versions stored.
     #[serde(default)]
     pub hold_ends_at: Option<Micros>,
+    /// Versions whose text was amended in this rollout, and how often. Absent in what older versions stored.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub amended: BTreeMap<Version, u32>,
     /// When it was submitted.
     pub submitted_at: Option<Micros>,
     /// When its state last became final.
@@ -148,6 +151,7 @@ impl Rollout {
             halt: None,
             started_after_halt: 0,
             hold_ends_at: None,
+            amended: BTreeMap::new(),
             submitted_at: None,
             ended_at: None,
             window_at: None,
@@ -194,6 +198,15 @@ impl Rollout {
     pub fn waits_for_holds(&self) -> bool {
         self.state == RolloutState::Waiting
             && self.waves.iter().all(|wave| wave.opened_at.is_some())
+    }
+
+    /// Whether a migration may be corrected now, once nothing is in flight: it stands still, by a halt, a pause or at its
+    /// end, and something is left to do.
+    pub fn may_be_amended(&self) -> bool {
+        matches!(
+            self.state,
+            RolloutState::Halted | RolloutState::Paused | RolloutState::CompletedWithFailures
+        )
     }
 
     /// Whether a target of this wave may be deferred: its sweep is still to come.

@@ -66,6 +66,7 @@ pub(crate) fn plan(waves: &[(u32, Option<u32>)]) -> Plan {
             .flat_map(|(wave, &(n, _))| (0..n).map(move |position| target(wave, position)))
             .collect(),
         left_out: Vec::new(),
+        accepted: Default::default(),
     }
 }
 
@@ -122,6 +123,7 @@ pub(crate) fn bundle(n: u32) -> Vec<MigrationMeta> {
             name: format!("m{n}"),
             checksum: Checksum::new(format!("c{n}")),
             file: format!("{n}_m{n}.sql"),
+            accepted: Default::default(),
         })
         .collect()
 }

@@ -10,20 +10,17 @@ mod store;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::amend::Accepted;
 use crate::assess::MigrationMeta;
-use crate::ids::{Checksum, Epoch, RolloutId, StoreId, TenantId, Version};
+use crate::ids::{Epoch, RolloutId, StoreId, TenantId, Version};
 use crate::inspection::Inspection;
 use crate::ledger::Standing;
 use crate::outcome::Outcome;
 use crate::tenant::Place;
-
-/// Checksums that are right for a version besides the bundle's own: texts that were amended.
-pub type Accepted = BTreeMap<Version, BTreeSet<Checksum>>;
 
 /// What was read about one tenant.
 #[derive(Clone, Debug, PartialEq, Eq)]

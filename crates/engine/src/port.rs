@@ -1,5 +1,7 @@
 //! The port: one driver per host, one session per claimed tenant.
 
+use std::collections::BTreeSet;
+
 use async_trait::async_trait;
 use sanderling_core::{
     Checksum, Epoch, Failure, Inspection, LedgerRow, Nonce, Place, RolloutId, Standing, StoreId,
@@ -140,6 +142,8 @@ pub struct Step<'a> {
     pub name: &'a str,
     /// The hash of its canonical text.
     pub checksum: &'a Checksum,
+    /// Other texts of it that are right where they are in effect: those that it was amended from.
+    pub accepted: Option<&'a BTreeSet<Checksum>>,
     /// The file, for messages.
     pub file: &'a str,
     /// Its statements, split for this engine.
@@ -153,6 +157,13 @@ pub struct Step<'a> {
     /// Whether its statements are sent one by one (`transaction=off`). It then stands alone in `Session::steps`, and
     /// a failure may leave a part of it in effect: its ledger row says which, and the next claim goes on there.
     pub stepwise: bool,
+}
+
+impl Step<'_> {
+    /// Whether this text is right where it is in effect.
+    pub fn accepts(&self, text: &Checksum) -> bool {
+        self.checksum == text || self.accepted.is_some_and(|others| others.contains(text))
+    }
 }
 
 /// A ledger row that came back from the tenant's own database. Only a ledger read can make one.

@@ -58,7 +58,9 @@ pub(crate) fn begin(row: Option<&Row>, step: &Step<'_>) -> Result<Begin, Failure
     let Some(row) = row else { return Ok(start) };
     match row.ledger.state {
         RowState::Reverted => Ok(start),
-        RowState::Applied | RowState::Applying if row.ledger.checksum != *step.checksum => {
+        RowState::Applied if !step.accepts(&row.ledger.checksum) => Err(edited(&row.ledger, step)),
+        // Where the text before stopped says nothing about where this one would go on.
+        RowState::Applying if row.ledger.checksum != *step.checksum => {
             Err(edited(&row.ledger, step))
         }
         RowState::Applied => Ok(Begin::Done(Box::new(row.ledger.clone()))),
@@ -192,6 +194,7 @@ mod tests {
             version: &version,
             name: "x",
             checksum: &checksum,
+            accepted: None,
             file: "1_x.sql",
             statements: &statements,
             lock_timeout_ms: None,

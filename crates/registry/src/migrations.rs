@@ -29,6 +29,7 @@ impl Migrations {
                 name: file.name.clone(),
                 checksum: Checksum::new(file.checksum.as_str()),
                 file: file.file.clone(),
+                accepted: Default::default(),
             })
             .collect()
     }

@@ -236,13 +236,16 @@ pub(crate) enum Rollout {
         /// I have seen what failed
         #[arg(long)]
         acknowledge: bool,
+        /// Why, for the audit log
+        #[arg(long)]
+        reason: Option<String>,
     },
     /// Try targets again, and let the rollout go on
     Retry {
         /// The rollout
         id: String,
         /// All failed targets
-        #[arg(long, required_unless_present_any = ["class", "not_started"])]
+        #[arg(long, required_unless_present_any = ["class", "not_started", "amend"])]
         failed: bool,
         /// Only those that failed with this class of error
         #[arg(long, value_name = "CLASS")]
@@ -250,6 +253,12 @@ pub(crate) enum Rollout {
         /// Not those that failed: go on with those not begun, also with those that were skipped or cancelled one by one
         #[arg(long, conflicts_with_all = ["failed", "class"])]
         not_started: bool,
+        /// All failed targets, with the corrected text of this migration; what applied the text before keeps it
+        #[arg(long, value_name = "VERSION", conflicts_with_all = ["failed", "class", "not_started"], requires = "reason")]
+        amend: Option<String>,
+        /// Why, for the audit log
+        #[arg(long)]
+        reason: Option<String>,
     },
     /// Leave a tenant out of a rollout, or go past a gate
     Skip {

@@ -189,24 +189,16 @@ impl Progress {
 /// What a person did, what came of holds, and what gates have seen. Nothing is said of the other kinds here.
 fn verb_line(kind: &EventKind) -> Option<String> {
     match kind {
-        EventKind::Paused { actor, reason } => Some(render::because(
-            format!("paused by {actor}"),
-            reason.as_deref(),
-        )),
-        EventKind::Resumed { actor } => Some(format!("resumed by {actor}")),
+        EventKind::Paused { .. }
+        | EventKind::Resumed { .. }
+        | EventKind::Amended { .. }
+        | EventKind::Retried { .. } => steering_line(kind),
         EventKind::Skipped {
             tenant,
             actor,
             reason,
             ..
         } => Some(format!("{tenant} skipped by {actor}: {reason}")),
-        EventKind::Retried { actor, targets } => {
-            let n = targets.iter().map(|t| t.targets).sum();
-            Some(format!(
-                "{actor} lets {} be tried again",
-                render::tenants(n)
-            ))
-        }
         EventKind::Held {
             targets,
             actor,
@@ -262,6 +254,39 @@ fn verb_line(kind: &EventKind) -> Option<String> {
         | EventKind::Released { .. }
         | EventKind::Halted { .. }
         | EventKind::Finished { .. } => None,
+    }
+}
+
+/// How a person steered the whole rollout.
+fn steering_line(kind: &EventKind) -> Option<String> {
+    match kind {
+        EventKind::Paused { actor, reason } => Some(render::because(
+            format!("paused by {actor}"),
+            reason.as_deref(),
+        )),
+        EventKind::Resumed { actor, reason } => Some(render::because(
+            format!("resumed by {actor}"),
+            reason.as_deref(),
+        )),
+        EventKind::Amended {
+            actor,
+            reason,
+            amendment,
+            ..
+        } => Some(format!(
+            "version {} amended by {actor}: {reason}",
+            amendment.version
+        )),
+        EventKind::Retried {
+            actor,
+            targets,
+            reason,
+        } => {
+            let n = targets.iter().map(|t| t.targets).sum();
+            let what = format!("{actor} lets {} be tried again", render::tenants(n));
+            Some(render::because(what, reason.as_deref()))
+        }
+        _ => None,
     }
 }
 

@@ -175,12 +175,17 @@ pub(crate) fn ending(rollout: &Rollout) -> String {
         RolloutState::Halted => out.push_str(&format!(
             "what now:\n  \
              mend the tenants, try them again   sanderling rollout retry {id} --failed\n  \
+             correct the migration's file       sanderling rollout retry {id} --amend {version} --reason \"…\"\n  \
              go on without them                 sanderling rollout resume {id} --acknowledge\n  \
-             mend the migration, begin anew     sanderling rollout cancel {id} --reason \"…\", then sanderling up\n"
+             change more, begin anew            sanderling rollout cancel {id} --reason \"…\", then sanderling up\n",
+            version = failed_version(rollout)
         )),
-        RolloutState::CompletedWithFailures => {
-            out.push_str(&format!("what now:\n  mend the tenants, try them again   sanderling rollout retry {id} --failed\n"));
-        }
+        RolloutState::CompletedWithFailures => out.push_str(&format!(
+            "what now:\n  \
+             mend the tenants, try them again   sanderling rollout retry {id} --failed\n  \
+             correct the migration's file       sanderling rollout retry {id} --amend {version} --reason \"…\"\n",
+            version = failed_version(rollout)
+        )),
         RolloutState::Waiting if rollout.waits_for_holds() => out.push_str(&format!(
             "it waits for {}, and goes on by itself when they are let go\nwhat now:\n  \
              let one go                         sanderling tenants release --tenants ID\n  \
@@ -196,6 +201,16 @@ pub(crate) fn ending(rollout: &Rollout) -> String {
         _ => {}
     }
     out
+}
+
+/// The version that most of the failed tenants failed at, where a version failed.
+fn failed_version(rollout: &Rollout) -> &str {
+    let groups = rollout.causes.values();
+    let named =
+        groups.filter_map(|group| Some((group.tenants, group.failure.cause.version.as_ref()?)));
+    named
+        .max_by_key(|(tenants, _)| *tenants)
+        .map_or("VERSION", |(_, version)| version.as_str())
 }
 
 /// What a gate said that keeps it, and what to type.

@@ -56,7 +56,10 @@ impl Run<'_> {
 
     fn resume(&mut self) -> Result<(), FoldError> {
         let actor = "simulated".into();
-        self.record(EventKind::Resumed { actor })?;
+        self.record(EventKind::Resumed {
+            actor,
+            reason: None,
+        })?;
         Ok(())
     }
 
@@ -89,6 +92,7 @@ impl Run<'_> {
         };
         self.record(EventKind::Retried {
             actor: "simulated".into(),
+            reason: None,
             targets: groups.into_iter().map(group).collect(),
         })?;
         Ok(())

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use sanderling_core::amend::Amendment;
 use sanderling_core::rollout::Action;
 use sanderling_core::{
     Bundle, BundleFile, BundleHash, Epoch, Event, HostName, Micros, Nonce, RolloutId, StoreId,
@@ -18,8 +19,8 @@ use crate::port::{
     Submitted, TargetFilter, TargetRecord, TenantsReceipt, Wanted, WorkerRecord,
 };
 use crate::verbs::{
-    abandon, act, believed, bundles, cancel, cancel_tenants, candidates, events, hold, lead, list,
-    note, pause, raise, read, reissue, renew, report, resume, retry, skip, skip_gate, start,
+    abandon, act, amend, believed, bundles, cancel, cancel_tenants, candidates, events, hold, lead,
+    list, note, pause, raise, read, reissue, renew, report, resume, retry, skip, skip_gate, start,
     submit, workers,
 };
 
@@ -191,11 +192,15 @@ impl Store for Handle {
     ) -> Answer<CommandReceipt> {
         let (id, actor) = (id.clone(), actor.to_owned());
         match command.clone() {
-            Command::Resume { acknowledge } => {
+            Command::Resume {
+                acknowledge,
+                reason,
+            } => {
                 let verb = resume::Resume {
                     id,
                     actor,
                     acknowledge,
+                    reason,
                 };
                 self.0.perform(verb).await
             }
@@ -209,14 +214,25 @@ impl Store for Handle {
                 self.0.perform(verb).await
             }
             Command::Pause { reason } => self.0.perform(pause::Pause { id, actor, reason }).await,
-            Command::Retry { class } => {
-                let what = retry::What::Failed(class);
-                self.0.perform(retry::Retry { id, actor, what }).await
+            Command::Retry { class, reason } => {
+                let verb = retry::Retry {
+                    id,
+                    actor,
+                    what: retry::What::Failed(class),
+                    reason,
+                };
+                self.0.perform(verb).await
             }
-            Command::RetryNotStarted => {
-                let what = retry::What::NotStarted;
-                self.0.perform(retry::Retry { id, actor, what }).await
+            Command::RetryNotStarted { reason } => {
+                let verb = retry::Retry {
+                    id,
+                    actor,
+                    what: retry::What::NotStarted,
+                    reason,
+                };
+                self.0.perform(verb).await
             }
+            Command::Amend(amend) => self.0.perform(amend::Amending { id, actor, amend }).await,
             Command::Skip { tenant, reason } => {
                 let verb = skip::Skip {
                     id,
@@ -254,6 +270,10 @@ impl Store for Handle {
             actor: actor.to_owned(),
         };
         self.0.perform(verb).await
+    }
+
+    async fn amendments(&self) -> Answer<Vec<Amendment>> {
+        self.0.perform(amend::Amendments).await
     }
 
     async fn holds(&self) -> Answer<Vec<HoldRecord>> {

@@ -13,8 +13,8 @@ mod verbs;
 
 pub use open::{open, open_existing};
 pub use port::{
-    Believed, Budget, Candidate, ClaimMode, Command, CommandReceipt, Grant, Held, Hold, HoldRecord,
-    HostAway, Idle, Leadership, Receipt, RenewedClaim, Report, RolloutRecord, Store, StoreError,
-    Submission, Submitted, TargetFilter, TargetRecord, TargetRef, TargetResult, TenantsReceipt,
-    Wanted, WorkerRecord,
+    Amend, Believed, Budget, Candidate, ClaimMode, Command, CommandReceipt, Grant, Held, Hold,
+    HoldRecord, HostAway, Idle, Leadership, Receipt, RenewedClaim, Report, RolloutRecord, Store,
+    StoreError, Submission, Submitted, TargetFilter, TargetRecord, TargetRef, TargetResult,
+    TenantsReceipt, Wanted, WorkerRecord, refuses_amendment,
 };

@@ -3,6 +3,7 @@
 //! Every verb is one transaction. Verbs that change a rollout lock its row first (`FOR UPDATE`, SQLite
 //! `BEGIN IMMEDIATE`), append events numbered under that lock, and fold them into the rollout's state.
 
+mod amend;
 mod error;
 mod hold;
 mod report;
@@ -11,6 +12,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use sanderling_core::amend::{Accepted, Amendment};
 use sanderling_core::plan::Plan;
 use sanderling_core::rollout::Action;
 use sanderling_core::{
@@ -20,6 +22,7 @@ use sanderling_core::{
 
 pub use crate::alive::{HostAway, WorkerRecord};
 pub use crate::budget::{Budget, Idle};
+pub use amend::{Amend, refuses_amendment};
 pub use error::StoreError;
 pub use hold::{Hold, HoldRecord, TenantsReceipt};
 pub use report::{Receipt, Report, TargetResult};
@@ -171,6 +174,9 @@ pub trait Store: Send + Sync {
         reason: &str,
         actor: &str,
     ) -> Result<TenantsReceipt, StoreError>;
+
+    /// Every text of the fleet that took the place of another, oldest first.
+    async fn amendments(&self) -> Result<Vec<Amendment>, StoreError>;
 
     /// The tenants that are pinned now, by id.
     async fn holds(&self) -> Result<Vec<HoldRecord>, StoreError>;
@@ -369,6 +375,8 @@ pub struct Grant {
     pub has_ledger: bool,
     /// The bundle.
     pub bundle: BundleHash,
+    /// Texts that are right besides the bundle's own, for versions that were amended.
+    pub accepted: Accepted,
     /// The rollout's policy.
     pub policy: sanderling_core::policy::Policy,
     /// How many connections the worker may keep idle on the host from here on; the others are closed before it
@@ -416,6 +424,8 @@ pub enum Command {
     Resume {
         /// The operator has seen what failed.
         acknowledge: bool,
+        /// Why, where that was said.
+        reason: Option<String>,
     },
     /// Stop starts; those in flight finish the version at hand.
     Pause {
@@ -426,7 +436,12 @@ pub enum Command {
     Retry {
         /// Only those whose cause is of this class; all failed ones where absent.
         class: Option<ErrorClass>,
+        /// Why, where that was said.
+        reason: Option<String>,
     },
+    /// Correct a migration: what has not been applied yet takes the new text from here on, in a revised plan, and failed
+    /// targets are pending again. Nothing may be in flight, and nothing may begin.
+    Amend(Amend),
     /// Let it go past a gate: the first of this name that still keeps a wave shut.
     SkipGate {
         /// The gate's name.
@@ -436,7 +451,10 @@ pub enum Command {
     },
     /// Go on with targets that have not begun: those that a person skipped or cancelled are pending again, and a halted
     /// rollout runs, which acknowledges its failures. What failed stays failed.
-    RetryNotStarted,
+    RetryNotStarted {
+        /// Why, where that was said.
+        reason: Option<String>,
+    },
     /// Leave one target out: `skipped`. Refused while it is in flight or something may be on its way to it.
     Skip {
         /// The tenant.

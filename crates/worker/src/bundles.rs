@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use sanderling_core::amend::Accepted;
 use sanderling_core::{BundleHash, Checksum, ErrorClass, Failure, Version};
 use sanderling_engine::Step;
 use sanderling_sql::{Dialect, Migration, Statement, parse_set};
@@ -24,12 +25,13 @@ pub(crate) struct Prepared {
 }
 
 impl Prepared {
-    /// The step that applies it.
-    pub(crate) fn step(&self, has_ledger: bool) -> Step<'_> {
+    /// The step that applies it; `accepted` are texts that are right besides the bundle's.
+    pub(crate) fn step<'a>(&'a self, has_ledger: bool, accepted: &'a Accepted) -> Step<'a> {
         Step {
             version: &self.version,
             name: &self.name,
             checksum: &self.checksum,
+            accepted: accepted.get(&self.version),
             file: &self.file,
             statements: &self.statements,
             lock_timeout_ms: self.lock_timeout_ms,

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use sanderling_core::amend::Accepted;
 use sanderling_core::policy::Atomic;
 use sanderling_core::{
     Epoch, ErrorClass, Failure, LedgerRow, Nonce, Outcome, RowState, StoreId, Version, WorkerId,
@@ -158,6 +159,7 @@ impl<'a> Job<'a> {
     async fn steps<'b>(
         &mut self,
         bundle: &'b PreparedBundle,
+        accepted: &'b Accepted,
         versions: &[Version],
     ) -> Result<Vec<Step<'b>>, Stop> {
         let has_ledger = self.grant.has_ledger || !self.applied.is_empty();
@@ -172,14 +174,15 @@ impl<'a> Job<'a> {
                     .failed_or_retry(Failure::new(ErrorClass::Internal, "plan", message))
                     .await);
             };
-            steps.push(prepared.step(has_ledger));
+            steps.push(prepared.step(has_ledger, accepted));
         }
         Ok(steps)
     }
 
     /// Applies one version, or all that are left in one transaction, and returns when they are in the ledger.
     async fn apply(&mut self, bundle: &PreparedBundle, versions: &[Version]) -> Result<(), Stop> {
-        let steps = self.steps(bundle, versions).await?;
+        let accepted = self.grant.accepted.clone();
+        let steps = self.steps(bundle, &accepted, versions).await?;
         let mut busy_since = None;
         loop {
             self.session().await?;
@@ -402,7 +405,7 @@ impl<'a> Job<'a> {
                 .iter()
                 .find(|row| row.version == *step.version && row.state == RowState::Applied)
             {
-                Some(row) if row.checksum == *step.checksum => {}
+                Some(row) if step.accepts(&row.checksum) => {}
                 Some(row) => {
                     return Err(Stop::end(
                         self.ended(Outcome::Failed, Some(edited(step, row))),

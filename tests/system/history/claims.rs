@@ -131,7 +131,8 @@ impl Claims {
                 self.ended.insert(tenant.to_string(), (*wave, *outcome));
                 Vec::new()
             }
-            EventKind::Held { .. }
+            EventKind::Amended { .. }
+            | EventKind::Held { .. }
             | EventKind::HoldEnded { .. }
             | EventKind::Waiting { .. }
             | EventKind::Submitted { .. }

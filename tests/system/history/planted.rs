@@ -269,6 +269,7 @@ fn a_retry_is_not_complained_about() {
     let mut kinds: Vec<_> = history.events.drain(..).map(|event| event.kind).collect();
     let retried = EventKind::Retried {
         actor: "anna".into(),
+        reason: None,
         targets: Vec::new(),
     };
     kinds.splice(

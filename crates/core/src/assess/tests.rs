@@ -141,3 +141,34 @@ fn a_missing_place_is_created_only_where_allowed() {
         }
     );
 }
+
+#[test]
+fn a_text_that_was_amended_stays_right_where_it_is_in_effect() {
+    let mut metas = bundle(3);
+    metas[1].accepted = [Checksum::new("before")].into();
+    let with = |text: &str, state| {
+        let mut second = row(2);
+        second.checksum = Checksum::new(text);
+        second.state = state;
+        assess(
+            &metas,
+            &version(3),
+            &present(vec![row(1), second]),
+            false,
+            false,
+        )
+    };
+    assert!(matches!(
+        with("before", RowState::Applied),
+        Assessment::Pending { versions: v, .. } if v == versions(&[3])
+    ));
+    assert!(matches!(
+        with("another", RowState::Applied),
+        Assessment::Edited { .. }
+    ));
+    // Where it stopped says nothing about where the new text would go on.
+    assert!(matches!(
+        with("before", RowState::Applying),
+        Assessment::Dirty { .. }
+    ));
+}

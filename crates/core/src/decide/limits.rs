@@ -244,7 +244,14 @@ mod tests {
         let stalled = halt(&rollout, 50).unwrap();
         happens(&mut rollout, 50, EventKind::Halted { halt: stalled });
         let actor = || "eve".to_owned();
-        happens(&mut rollout, 100, EventKind::Resumed { actor: actor() });
+        happens(
+            &mut rollout,
+            100,
+            EventKind::Resumed {
+                actor: actor(),
+                reason: None,
+            },
+        );
         assert_eq!(decide(&rollout, at(100)).wake_at, Some(at(110)));
         // A retry reopens the wave long after it was opened.
         happens(&mut rollout, 101, started("a", 0, 1));
@@ -260,6 +267,7 @@ mod tests {
             500,
             EventKind::Retried {
                 actor: actor(),
+                reason: None,
                 targets,
             },
         );

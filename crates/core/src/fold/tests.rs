@@ -157,14 +157,11 @@ fn resume_acknowledges_and_retry_takes_failures_back() {
         .record(Micros(4), ended("a", 0, 1, Outcome::Failed))
         .unwrap();
     let mut resumed = rollout.clone();
-    resumed
-        .record(
-            Micros(5),
-            EventKind::Resumed {
-                actor: "eve".into(),
-            },
-        )
-        .unwrap();
+    let seen = EventKind::Resumed {
+        actor: "eve".into(),
+        reason: None,
+    };
+    resumed.record(Micros(5), seen).unwrap();
     assert_eq!(
         (resumed.state, resumed.tally.failed),
         (RolloutState::Running, 0)
@@ -174,6 +171,7 @@ fn resume_acknowledges_and_retry_takes_failures_back() {
 
     let back = EventKind::Retried {
         actor: "eve".into(),
+        reason: None,
         targets: vec![RetriedTargets {
             wave: 0,
             outcome: Outcome::Failed,
@@ -183,7 +181,8 @@ fn resume_acknowledges_and_retry_takes_failures_back() {
     };
     let nothing = EventKind::Retried {
         actor: "eve".into(),
-        targets: Vec::new(),
+        reason: None,
+        targets: vec![],
     };
     assert!(
         rollout.record(Micros(5), nothing).is_err(),
@@ -461,6 +460,7 @@ fn a_wave_that_is_retried_is_swept_again_and_a_cancelled_one_leaves_nothing_defe
     run(&mut rollout, "a", 2, Outcome::Failed);
     let back = EventKind::Retried {
         actor: "eve".into(),
+        reason: None,
         targets: vec![RetriedTargets {
             wave: 0,
             outcome: Outcome::Failed,

@@ -93,9 +93,37 @@ fn apply(rollout: &mut Rollout, event: &Event) -> Checked {
             (tenant, *wave, *epoch),
         ),
         EventKind::Halted { halt } => lifecycle::halted(rollout, halt),
+        EventKind::Paused { .. }
+        | EventKind::Resumed { .. }
+        | EventKind::Retried { .. }
+        | EventKind::Amended { .. }
+        | EventKind::Skipped { .. }
+        | EventKind::TenantCancelled { .. }
+        | EventKind::Cancelled { .. } => apply_verb(rollout, at, &event.kind),
+        EventKind::GateMeasured { .. }
+        | EventKind::GateJudged { .. }
+        | EventKind::GateSkipped { .. } => apply_gate(rollout, at, &event.kind),
+        EventKind::Held { targets, until, .. } => holds::held(rollout, targets, *until),
+        EventKind::HoldEnded { targets, until, .. } => {
+            holds::hold_ended(rollout, at, targets, *until)
+        }
+        EventKind::Waiting { held } => holds::waiting(rollout, *held),
+        EventKind::Finished { state } => lifecycle::finished(rollout, at, *state),
+    }
+}
+
+/// What a person did.
+fn apply_verb(rollout: &mut Rollout, at: Micros, kind: &EventKind) -> Checked {
+    match kind {
         EventKind::Paused { .. } => verbs::paused(rollout),
-        EventKind::Resumed { actor: _ } => verbs::resumed(rollout),
-        EventKind::Retried { actor: _, targets } => verbs::retried(rollout, at, targets),
+        EventKind::Resumed { .. } => verbs::resumed(rollout),
+        EventKind::Retried { targets, .. } => verbs::retried(rollout, at, targets),
+        EventKind::Amended {
+            amendment,
+            bundle,
+            plan_hash,
+            ..
+        } => verbs::amended(rollout, amendment, bundle, plan_hash),
         EventKind::Skipped {
             tenant,
             wave,
@@ -106,14 +134,6 @@ fn apply(rollout: &mut Rollout, event: &Event) -> Checked {
         EventKind::Cancelled {
             targets, partial, ..
         } => verbs::cancelled(rollout, at, targets, partial),
-        EventKind::GateMeasured { .. }
-        | EventKind::GateJudged { .. }
-        | EventKind::GateSkipped { .. } => apply_gate(rollout, at, &event.kind),
-        EventKind::Held { targets, until, .. } => holds::held(rollout, targets, *until),
-        EventKind::HoldEnded { targets, until, .. } => {
-            holds::hold_ended(rollout, at, targets, *until)
-        }
-        EventKind::Waiting { held } => holds::waiting(rollout, *held),
         EventKind::TenantCancelled {
             tenant,
             wave,
@@ -121,7 +141,7 @@ fn apply(rollout: &mut Rollout, event: &Event) -> Checked {
             outcome,
             ..
         } => verbs::tenant_cancelled(rollout, (tenant, *wave, *was), *outcome),
-        EventKind::Finished { state } => lifecycle::finished(rollout, at, *state),
+        other => Err(format!("{} is no verb of a person", other.as_str())),
     }
 }
 

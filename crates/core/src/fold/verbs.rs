@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use super::error::Checked;
 use super::holds;
+use crate::amend::Amendment;
 use crate::event::RetriedTargets;
 use crate::halt::Tally;
-use crate::ids::{Micros, TenantId};
+use crate::ids::{BundleHash, Micros, TenantId};
 use crate::outcome::Outcome;
 use crate::rollout::{Rollout, RolloutState};
 
@@ -36,6 +37,35 @@ pub(super) fn resumed(rollout: &mut Rollout) -> Checked {
     }
     rollout.halt = None;
     rollout.state = RolloutState::Running;
+    Ok(())
+}
+
+/// A person corrected a migration: from here on its new text is applied, under a revised plan. Nothing may be in flight,
+/// and nothing may begin, or tenants of one moment would get two texts. What the rollout waits for stays.
+pub(super) fn amended(
+    rollout: &mut Rollout,
+    amendment: &Amendment,
+    bundle: &BundleHash,
+    plan_hash: &str,
+) -> Checked {
+    if !rollout.may_be_amended() {
+        return Err(
+            "only a halted or paused rollout, or one that completed with failures, is amended"
+                .into(),
+        );
+    }
+    if let Some(tenant) = rollout.in_flight.keys().next() {
+        return Err(format!("tenant {tenant} is in flight"));
+    }
+    if *bundle == rollout.bundle {
+        return Err("it brings no other bundle".into());
+    }
+    rollout.bundle = bundle.clone();
+    rollout.plan_hash = plan_hash.to_owned();
+    *rollout
+        .amended
+        .entry(amendment.version.clone())
+        .or_default() += 1;
     Ok(())
 }
 

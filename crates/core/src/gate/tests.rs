@@ -206,6 +206,7 @@ fn errors_are_tried_again_sooner_and_only_those_in_a_row_count() {
 fn every_resume_and_every_retry_evaluates_anew() {
     let resume = EventKind::Resumed {
         actor: "eve".into(),
+        reason: None,
     };
     for reading in [values(&[0.3]), values(&[]), down()] {
         let (mut rollout, _) = at_the_gates(vec![bake(None), errors(promql())]);
@@ -261,6 +262,7 @@ fn a_wave_that_has_targets_again_bakes_again() {
     rollout.record(Micros(5_000_000), pass).unwrap();
     let retried = EventKind::Retried {
         actor: "eve".into(),
+        reason: None,
         targets: vec![crate::event::RetriedTargets {
             wave: 0,
             outcome: Outcome::Failed,
@@ -305,6 +307,7 @@ fn a_retry_in_an_earlier_wave_begins_the_open_gates_anew() {
     record(11_000_000, baking.verdict(Micros(11_000_000)).unwrap());
     let retried = EventKind::Retried {
         actor: "eve".into(),
+        reason: None,
         targets: vec![crate::event::RetriedTargets {
             wave: 0,
             outcome: Outcome::Failed,

@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Accepted, Facts, ViolationKind};
+use super::{Facts, ViolationKind};
+use crate::amend::Accepted;
 use crate::assess::{MigrationMeta, list};
 use crate::ids::{Checksum, Version};
 use crate::ledger::{LedgerRow, RowState, Standing};

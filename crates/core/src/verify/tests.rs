@@ -1,6 +1,9 @@
 //! A sound fleet, and one fault at a time.
 
+use std::collections::BTreeSet;
+
 use super::*;
+use crate::Checksum;
 use crate::cause::{ErrorClass, Failure};
 use crate::inspection::{BrokenIndex, FenceSight, Holder};
 use crate::ledger::{LedgerRow, RowState};

@@ -257,6 +257,7 @@ impl Driver {
         if halted || self.rollout.state == RolloutState::Paused {
             self.record(EventKind::Resumed {
                 actor: "eve".into(),
+                reason: None,
             });
         }
     }
@@ -382,6 +383,7 @@ impl Driver {
             .collect();
         self.record(EventKind::Retried {
             actor: "eve".into(),
+            reason: None,
             targets,
         });
     }

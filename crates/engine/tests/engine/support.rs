@@ -320,6 +320,7 @@ impl Migration {
             version: &self.version,
             name: "sample",
             checksum: &self.checksum,
+            accepted: None,
             file: "migrations/sample.sql",
             statements: &self.statements,
             lock_timeout_ms: None,

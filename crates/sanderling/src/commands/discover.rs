@@ -79,7 +79,9 @@ pub(crate) async fn run(printer: Printer, request: &Request) -> anyhow::Result<E
     let report = sanderling_coordinator::status(&fleet, &Selector::everyone(), None)
         .await
         .map_err(selection::sort)?;
-    printer.talk("no control store was asked: rollouts and holds are not known");
+    printer.talk(
+        "no control store was asked: rollouts, holds and amendments of migrations are not known",
+    );
     status::show(printer, &report)?;
     Ok(Exit::Done)
 }

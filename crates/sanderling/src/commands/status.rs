@@ -20,7 +20,7 @@ pub(crate) async fn run(wiring: &Wiring, args: &Status) -> anyhow::Result<Exit> 
     if store.is_none() {
         wiring
             .printer
-            .talk("there is no control store yet: rollouts and holds are not known");
+            .talk("there is no control store yet: rollouts, holds and amendments of migrations are not known");
     }
     let report = sanderling_coordinator::status(&fleet, &selector, store.as_deref())
         .await

@@ -171,7 +171,8 @@ async fn submit(
     };
     let submitted = store.submit(&submission).await.map_err(|error| match &error {
         StoreError::Overlap { rollout, .. } => {
-            let advice = format!("follow it with `sanderling rollout show {rollout}`, or end it with `sanderling rollout cancel {rollout} --reason \"…\"`");
+            let advice = format!("follow it with `sanderling rollout show {rollout}`, or end it with `sanderling rollout cancel {rollout} --reason \"…\"`; where one migration of it failed and was corrected: \
+                 `sanderling rollout retry {rollout} --amend VERSION --reason \"…\"`");
             anyhow::Error::from(error).context(advice)
         }
         _ => error.into(),

@@ -122,6 +122,7 @@ impl Setup {
             }],
             targets: self.places().enumerate().map(target).collect(),
             left_out: Vec::new(),
+            accepted: Default::default(),
         }
     }
 }

@@ -39,8 +39,11 @@ impl Control {
         match typed {
             Typed::Retry => self.put_back(true),
             Typed::Resume => {
-                self.record(EventKind::Resumed { actor })
-                    .expect("a halted rollout resumes");
+                self.record(EventKind::Resumed {
+                    actor,
+                    reason: None,
+                })
+                .expect("a halted rollout resumes");
                 self.put_back(false);
             }
             Typed::Cancel => self.cancel(actor),
@@ -73,6 +76,7 @@ impl Control {
         };
         self.record(EventKind::Retried {
             actor: "eve".into(),
+            reason: None,
             targets: groups.into_iter().map(group).collect(),
         })
         .expect("what the targets are is what was counted");

@@ -239,6 +239,8 @@ impl Hash for Folded {
             bundle: _,
             target: _,
             plan_hash: _,
+            // Nobody amends in the model.
+            amended: _,
             policy: _,
             left_out: _,
         } = &*self.0;

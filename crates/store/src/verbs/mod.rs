@@ -2,6 +2,7 @@
 
 pub(crate) mod abandon;
 pub(crate) mod act;
+pub(crate) mod amend;
 pub(crate) mod believed;
 pub(crate) mod bundles;
 pub(crate) mod cancel;

@@ -15,6 +15,7 @@ pub(crate) struct Resume {
     pub(crate) id: RolloutId,
     pub(crate) actor: String,
     pub(crate) acknowledge: bool,
+    pub(crate) reason: Option<String>,
 }
 
 /// What a verb answers that had been done before.
@@ -65,13 +66,14 @@ impl Verb for Resume {
             }
         }
         let now = tx.now().await?;
-        let actor = self.actor.clone();
-        locked.record(now, EventKind::Resumed { actor })?;
+        let (actor, reason) = (self.actor.clone(), self.reason.clone());
+        locked.record(now, EventKind::Resumed { actor, reason })?;
         let targets = self.go_on_with_partial(tx, &mut locked, now).await?;
         holds::settle(tx, &mut locked, now, None).await?;
         rollouts::save(tx, [&locked]).await?;
         let who = (now, self.actor.as_str(), "resume");
-        rollouts::audit(tx, who, &locked, before.as_str(), "").await?;
+        let detail = self.reason.as_deref().unwrap_or_default();
+        rollouts::audit(tx, who, &locked, before.as_str(), detail).await?;
         Ok(CommandReceipt {
             changed: true,
             targets,
@@ -107,8 +109,12 @@ impl Resume {
         }
         let sql = format!("UPDATE targets SET outcome = 'pending', not_before = 0 WHERE {PARTIAL}");
         let resumed = tx.exec(&sql, values![&self.id]).await?;
-        let actor = self.actor.clone();
-        locked.record(now, EventKind::Retried { actor, targets })?;
+        let kind = EventKind::Retried {
+            actor: self.actor.clone(),
+            targets,
+            reason: self.reason.clone(),
+        };
+        locked.record(now, kind)?;
         Ok(resumed)
     }
 }

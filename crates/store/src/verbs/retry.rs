@@ -19,6 +19,7 @@ pub(crate) struct Retry {
     pub(crate) id: RolloutId,
     pub(crate) actor: String,
     pub(crate) what: What,
+    pub(crate) reason: Option<String>,
 }
 
 /// Which targets are pending again.
@@ -75,14 +76,14 @@ impl Verb for Retry {
         let now = tx.now().await?;
         if matches!(self.what, What::NotStarted) && before == RolloutState::Halted {
             // Who goes on with the rest has seen what failed, and leaves it so.
-            let actor = self.actor.clone();
-            locked.record(now, EventKind::Resumed { actor })?;
+            let (actor, reason) = (self.actor.clone(), self.reason.clone());
+            locked.record(now, EventKind::Resumed { actor, reason })?;
         }
         let retried = self.put_back(tx, &mut locked, groups, now).await?;
         holds::settle(tx, &mut locked, now, None).await?;
         rollouts::save(tx, [&locked]).await?;
         let who = (now, self.actor.as_str(), "retry");
-        rollouts::audit(tx, who, &locked, before.as_str(), self.detail()).await?;
+        rollouts::audit(tx, who, &locked, before.as_str(), &self.detail()).await?;
         Ok(CommandReceipt {
             changed: true,
             targets: retried + not_begun,
@@ -112,16 +113,21 @@ impl Retry {
         }
     }
 
-    /// What the audit log keeps: the class, or that it was about what had not begun.
-    fn detail(&self) -> &'static str {
-        match self.what {
+    /// What the audit log keeps: the class, or that it was about what had not begun; and why, where that was said.
+    fn detail(&self) -> String {
+        let what = match self.what {
             What::Failed(class) => class.map_or("", ErrorClass::as_str),
             What::NotStarted => "not started",
+        };
+        match &self.reason {
+            None => what.to_owned(),
+            Some(reason) if what.is_empty() => reason.clone(),
+            Some(reason) => format!("{what}: {reason}"),
         }
     }
 
     /// Makes them pending; returns how many.
-    async fn put_back(
+    pub(super) async fn put_back(
         &self,
         tx: &mut Tx<'_>,
         locked: &mut Locked,
@@ -137,12 +143,16 @@ impl Retry {
             self.retried()
         );
         let retried = tx.exec(&sql, self.args()).await?;
-        let actor = self.actor.clone();
-        locked.record(now, EventKind::Retried { actor, targets })?;
+        let kind = EventKind::Retried {
+            actor: self.actor.clone(),
+            targets,
+            reason: self.reason.clone(),
+        };
+        locked.record(now, kind)?;
         Ok(retried)
     }
 
-    async fn groups(&self, tx: &mut Tx<'_>) -> Result<Vec<RetriedTargets>, Fault> {
+    pub(super) async fn groups(&self, tx: &mut Tx<'_>) -> Result<Vec<RetriedTargets>, Fault> {
         let sql = format!(
             "SELECT wave, outcome, cause, COUNT(*) FROM targets WHERE {}
              GROUP BY wave, outcome, cause ORDER BY wave, outcome, cause",
@@ -164,7 +174,7 @@ impl Retry {
     }
 
     /// A tenant that a later rollout has worked on may be past the versions that failed here.
-    async fn refuse_moved_on(&self, tx: &mut Tx<'_>) -> Result<(), Fault> {
+    pub(super) async fn refuse_moved_on(&self, tx: &mut Tx<'_>) -> Result<(), Fault> {
         let sql = format!(
             "SELECT tenant, later.rollout FROM (SELECT tenant AS t, number AS n FROM targets WHERE {}) AS mine
              JOIN (SELECT tenant, rollout, number FROM targets WHERE fleet = $1 AND epoch > 0) AS later
@@ -184,7 +194,7 @@ impl Retry {
     }
 
     /// A rollout that had ended owns its tenants again, unless another one has taken some of them.
-    async fn own_tenants(&self, tx: &mut Tx<'_>) -> Result<(), Fault> {
+    pub(super) async fn own_tenants(&self, tx: &mut Tx<'_>) -> Result<(), Fault> {
         let sql =
             "SELECT tenant FROM targets WHERE fleet = $1 AND rollout = $2 AND wave IS NOT NULL";
         let rows = tx.rows(sql, values![&self.id]).await?;

@@ -240,6 +240,7 @@ fn grant_of(target: Target, locked: &Locked, plan: &Plan, rooms: &Rooms) -> Resu
         applied: target.applied,
         has_ledger: target.has_ledger,
         bundle: locked.rollout.bundle.clone(),
+        accepted: plan.accepted.clone(),
         policy: locked.rollout.policy.clone(),
         spare: rooms.spare(&target.host),
         at: target.claim.since,

@@ -82,7 +82,10 @@ fn refused(answer: Result<CommandReceipt, StoreError>) -> String {
 
 pub(crate) async fn resume_from_each_state(backend: Backend) {
     let store = backend.open().await;
-    let resume = |acknowledge| Command::Resume { acknowledge };
+    let resume = |acknowledge| Command::Resume {
+        acknowledge,
+        reason: None,
+    };
     for (state, id) in in_each_state(&store, &backend.fleet).await {
         let answer = store.command(&id, &resume(true), "anna").await;
         match state {
@@ -121,7 +124,10 @@ pub(crate) async fn resume_from_each_state(backend: Backend) {
 
 pub(crate) async fn retry_from_each_state(backend: Backend) {
     let store = backend.open().await;
-    let retry = Command::Retry { class: None };
+    let retry = Command::Retry {
+        class: None,
+        reason: None,
+    };
     for (state, id) in in_each_state(&store, &backend.fleet).await {
         let answer = store.command(&id, &retry, "anna").await;
         match state {
@@ -175,7 +181,10 @@ pub(crate) async fn resume_goes_on_with_partial_targets(backend: Backend) {
     report(&store, &grants[1], ended(Outcome::Partial)).await;
     report(&store, &grants[2], ended(Outcome::Succeeded)).await;
     assert_eq!(rollout(&store, &id).await.state, RolloutState::Halted);
-    let resume = Command::Resume { acknowledge: true };
+    let resume = Command::Resume {
+        acknowledge: true,
+        reason: None,
+    };
     assert_eq!(
         store.command(&id, &resume, "anna").await.unwrap(),
         changed(1)
@@ -206,7 +215,10 @@ pub(crate) async fn retry_by_class(backend: Backend) {
     report(&store, &grants[2], ended(Outcome::Partial)).await;
     report(&store, &grants[3], ended(Outcome::Dirty)).await;
     let by = async |class| {
-        let command = Command::Retry { class };
+        let command = Command::Retry {
+            class,
+            reason: None,
+        };
         store.command(&id, &command, "anna").await.unwrap()
     };
     assert_eq!(by(Some(ErrorClass::Deadlock)).await, UNCHANGED);
@@ -291,7 +303,10 @@ pub(crate) async fn a_finished_rollout_is_retried_unless_overtaken(backend: Back
         .await
         .unwrap();
     assert!(!other.joined, "a finished rollout frees its tenants");
-    let retry = Command::Retry { class: None };
+    let retry = Command::Retry {
+        class: None,
+        reason: None,
+    };
     let why = refused(store.command(&id, &retry, "anna").await);
     assert!(why.contains(other.rollout.as_str()), "{why}");
     store

@@ -90,6 +90,7 @@ pub(crate) fn plan(fleet: &str, waves: &[usize]) -> Plan {
         }],
         targets,
         left_out: Vec::new(),
+        accepted: Default::default(),
     }
 }
 

@@ -106,7 +106,10 @@ pub(crate) async fn a_verdict_follows_its_measurement(backend: Backend) {
     let waits = rollout(&store, &id).await;
     assert_eq!(waits.state, RolloutState::Waiting);
     assert_eq!(waits.waves[0].gates[0].verdict, Some(Verdict::Error));
-    let resume = Command::Resume { acknowledge: false };
+    let resume = Command::Resume {
+        acknowledge: false,
+        reason: None,
+    };
     store.command(&id, &resume, "anna").await.unwrap();
     let late = refused(&store, &id, measured(1, Verdict::Pass)).await;
     assert!(late.contains("evaluation 2"), "{late}");
@@ -114,7 +117,10 @@ pub(crate) async fn a_verdict_follows_its_measurement(backend: Backend) {
     let halted = rollout(&store, &id).await;
     assert_eq!(halted.state, RolloutState::Halted);
     assert_eq!(halted.halt.unwrap().rule.as_str(), "gate");
-    let resume = Command::Resume { acknowledge: true };
+    let resume = Command::Resume {
+        acknowledge: true,
+        reason: None,
+    };
     store.command(&id, &resume, "anna").await.unwrap();
     act(&store, &id, measured(3, Verdict::Pass)).await;
     act(&store, &id, Action::OpenWave(1)).await;

@@ -163,7 +163,15 @@ pub(crate) async fn a_person_puts_nobody_back_who_is_held(backend: Backend) {
     assert_eq!(outcome_of(&store, &id, 0).await, Outcome::Failed);
     does(&store, &id, resume(true)).await;
     assert_eq!(outcome_of(&store, &id, 1).await, Outcome::Held);
-    does(&store, &id, Command::Retry { class: None }).await;
+    does(
+        &store,
+        &id,
+        Command::Retry {
+            class: None,
+            reason: None,
+        },
+    )
+    .await;
     assert_eq!(outcome_of(&store, &id, 0).await, Outcome::Held);
     assert!(rollout(&store, &id).await.causes.is_empty());
     assert_eq!(start(&store, &id, 0..3, LEASE).await.len(), 1);
@@ -247,7 +255,7 @@ pub(crate) async fn tenants_are_cancelled_one_by_one(backend: Backend) {
     );
     // What a person kept from beginning is put back by name of what it is.
     assert_eq!(
-        does(&store, &id, Command::RetryNotStarted).await,
+        does(&store, &id, Command::RetryNotStarted { reason: None }).await,
         changed(1)
     );
     start_one(&store, &id, 4, LEASE).await;

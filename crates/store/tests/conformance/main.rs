@@ -4,6 +4,7 @@
     reason = "a test may panic; clippy knows only functions that are marked as tests"
 )]
 
+mod amend;
 mod backend;
 mod claims;
 mod commands;
@@ -93,6 +94,10 @@ macro_rules! backends {
                 a_held_tenant_does_not_start, a_rollout_waits_for_held_tenants_and_goes_on, a_hold_ends_by_itself,
                 a_person_puts_nobody_back_who_is_held, a_plan_that_was_made_before_the_hold,
                 a_held_tenant_is_skipped_or_cancelled, tenants_are_cancelled_one_by_one,
+            },
+            amend::{
+                an_amended_rollout_grants_the_new_text, an_amendment_is_compared_and_set, an_ended_rollout_owns_its_tenants_again,
+                what_is_in_flight_is_not_amended_away,
             },
             table::{ every_verb_from_every_state },
             random::{ tallies_agree_with_targets },

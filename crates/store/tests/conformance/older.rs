@@ -35,7 +35,10 @@ pub(crate) async fn a_store_of_version_3_goes_on(mut backend: Backend) {
     let halt = all[0].rollout.halt.clone().unwrap();
     assert_eq!(halt.tenant.unwrap().as_str(), "t4");
 
-    let retry = Command::Retry { class: None };
+    let retry = Command::Retry {
+        class: None,
+        reason: None,
+    };
     let receipt = store.command(&id, &retry, "tester").await.unwrap();
     assert!(receipt.changed);
     // The canary is strict: one after the other.

@@ -96,15 +96,22 @@ impl Life<'_> {
         let command = match random.random_range(0..6) {
             0 => Command::Retry {
                 class: Some(ErrorClass::Timeout),
+                reason: Some("random".to_owned()),
             },
-            1 => Command::Retry { class: None },
+            1 => Command::Retry {
+                class: None,
+                reason: None,
+            },
             2 => Command::Pause { reason: None },
-            3 => Command::RetryNotStarted,
+            3 => Command::RetryNotStarted { reason: None },
             4 => Command::Skip {
                 tenant: tenant(random.random_range(0..TENANTS)),
                 reason: "random".to_owned(),
             },
-            _ => Command::Resume { acknowledge: true },
+            _ => Command::Resume {
+                acknowledge: true,
+                reason: None,
+            },
         };
         // Some are refused in the state at hand; then nothing may have changed.
         let _ = self.store.command(&self.id, &command, "tester").await;

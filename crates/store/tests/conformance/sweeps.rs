@@ -110,7 +110,10 @@ pub(crate) async fn deferred_targets_are_retried(backend: Backend) {
     let id = running(&store, plan(&backend.fleet, &[3])).await;
     let last = start_one(&store, &id, 2, LEASE).await;
     defer(&store, &id, 2).await;
-    let retry = |class| Command::Retry { class };
+    let retry = |class| Command::Retry {
+        class,
+        reason: None,
+    };
     let other = retry(Some(ErrorClass::Timeout));
     assert_eq!(store.command(&id, &other, "anna").await.unwrap().targets, 0);
     let receipt = store.command(&id, &retry(None), "anna").await.unwrap();

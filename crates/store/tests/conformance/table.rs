@@ -5,6 +5,7 @@ use sanderling_core::rollout::Action;
 use sanderling_core::{Outcome, RolloutId, RolloutState};
 use sanderling_store::{Command, StoreError};
 
+use crate::amend::amend;
 use crate::backend::Backend;
 use crate::fleet::{
     AnyStore, LEASE, act, ended, plan, report, running, shifted, start, start_one, tenant,
@@ -21,19 +22,21 @@ enum Typed {
     Cancel,
     Retry,
     NotStarted,
+    Amend,
     Skip,
     Hold,
     Release,
     CancelTenant,
 }
 
-const VERBS: [Typed; 10] = [
+const VERBS: [Typed; 11] = [
     Typed::Pause,
     Typed::Resume,
     Typed::Acknowledge,
     Typed::Cancel,
     Typed::Retry,
     Typed::NotStarted,
+    Typed::Amend,
     Typed::Skip,
     Typed::Hold,
     Typed::Release,
@@ -83,6 +86,11 @@ fn expected(verb: Typed, state: RolloutState) -> Expected {
         (Typed::NotStarted, Succeeded | Cancelled) => Refused("sanderling up"),
         (Typed::NotStarted, _) => Same,
 
+        (Typed::Amend, Running | Waiting) => Refused("rollout pause"),
+        (Typed::Amend, Paused) => Goes(Paused),
+        (Typed::Amend, Halted | CompletedWithFailures) => Goes(Running),
+        (Typed::Amend, _) => Refused("sanderling up"),
+
         // Tenant n + 2.
         (Typed::Skip | Typed::CancelTenant, Waiting) => Goes(Running),
         (Typed::Skip | Typed::CancelTenant, Running | Paused | Halted) => Goes(state),
@@ -111,8 +119,12 @@ async fn typed(
         Typed::Cancel => Command::Cancel {
             reason: "enough".to_owned(),
         },
-        Typed::Retry => Command::Retry { class: None },
-        Typed::NotStarted => Command::RetryNotStarted,
+        Typed::Retry => Command::Retry {
+            class: None,
+            reason: None,
+        },
+        Typed::NotStarted => Command::RetryNotStarted { reason: None },
+        Typed::Amend => amend(&format!("text {n}")),
         Typed::Skip => skip(n + 2),
         Typed::Hold => return Ok(!pin(store, [n + 2]).await.changed.is_empty()),
         Typed::Release => return Ok(!let_go(store, [n + 2]).await.changed.is_empty()),
@@ -132,6 +144,7 @@ fn audited(verb: Typed) -> &'static str {
         Typed::Resume | Typed::Acknowledge => "resume",
         Typed::Cancel => "cancel",
         Typed::Retry | Typed::NotStarted => "retry",
+        Typed::Amend => "amend",
         Typed::Skip => "skip",
         Typed::Hold => "hold",
         Typed::Release => "release",

@@ -31,7 +31,10 @@ pub(crate) fn pause() -> Command {
 }
 
 pub(crate) fn resume(acknowledge: bool) -> Command {
-    Command::Resume { acknowledge }
+    Command::Resume {
+        acknowledge,
+        reason: None,
+    }
 }
 
 pub(crate) fn skip(n: usize) -> Command {
@@ -170,10 +173,13 @@ pub(crate) async fn what_has_not_begun_goes_on_after_a_halt(backend: Backend) {
     assert_eq!(state(&store, &id).await, RolloutState::Halted);
     // Two of the canary and two of the next wave have not begun; one was skipped.
     assert_eq!(
-        does(&store, &id, Command::RetryNotStarted).await,
+        does(&store, &id, Command::RetryNotStarted { reason: None }).await,
         changed(5)
     );
-    assert_eq!(does(&store, &id, Command::RetryNotStarted).await, UNCHANGED);
+    assert_eq!(
+        does(&store, &id, Command::RetryNotStarted { reason: None }).await,
+        UNCHANGED
+    );
     let after = rollout(&store, &id).await;
     assert_eq!((after.state, after.halt), (RolloutState::Running, None));
     assert_eq!(
@@ -192,7 +198,10 @@ pub(crate) async fn what_has_not_begun_goes_on_after_a_halt(backend: Backend) {
     }
     let done = Action::Finish(RolloutState::CompletedWithFailures);
     act(&store, &id, done).await;
-    assert_eq!(does(&store, &id, Command::RetryNotStarted).await, UNCHANGED);
+    assert_eq!(
+        does(&store, &id, Command::RetryNotStarted { reason: None }).await,
+        UNCHANGED
+    );
 }
 
 pub(crate) async fn what_was_skipped_is_put_back_after_the_end(backend: Backend) {
@@ -202,17 +211,25 @@ pub(crate) async fn what_was_skipped_is_put_back_after_the_end(backend: Backend)
     let grant = start_one(&store, &id, 0, LEASE).await;
     report(&store, &grant, ended(Outcome::Succeeded)).await;
     act(&store, &id, Action::Finish(RolloutState::Succeeded)).await;
-    let why = refuses(&store, &id, Command::Retry { class: None }).await;
+    let why = refuses(
+        &store,
+        &id,
+        Command::Retry {
+            class: None,
+            reason: None,
+        },
+    )
+    .await;
     assert!(why.contains("nothing to retry"), "{why}");
     assert_eq!(
-        does(&store, &id, Command::RetryNotStarted).await,
+        does(&store, &id, Command::RetryNotStarted { reason: None }).await,
         changed(1)
     );
     let grant = start_one(&store, &id, 1, LEASE).await;
     assert_eq!(grant.epoch, Epoch(1));
     report(&store, &grant, ended(Outcome::Succeeded)).await;
     act(&store, &id, Action::Finish(RolloutState::Succeeded)).await;
-    let why = refuses(&store, &id, Command::RetryNotStarted).await;
+    let why = refuses(&store, &id, Command::RetryNotStarted { reason: None }).await;
     assert!(why.contains("nothing to retry"), "{why}");
     for n in 0..2 {
         assert_eq!(outcome_of(&store, &id, n).await, Outcome::Succeeded);

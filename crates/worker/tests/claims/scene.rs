@@ -261,6 +261,7 @@ impl Scene {
             version,
             name: "body",
             checksum,
+            accepted: None,
             file: "0001_body.sql",
             statements,
             lock_timeout_ms: None,
@@ -275,6 +276,7 @@ impl Scene {
             version: &self.version,
             name: &self.name,
             checksum: &self.checksum,
+            accepted: None,
             file: "0001_body.sql",
             statements,
             lock_timeout_ms: None,
@@ -398,5 +400,6 @@ fn plan(fleet: &str, bundle: &Bundle, tenants: usize) -> Plan {
         }],
         targets: (0..size).map(target).collect(),
         left_out: Vec::new(),
+        accepted: Default::default(),
     }
 }

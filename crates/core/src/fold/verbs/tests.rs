@@ -35,12 +35,14 @@ fn pause() -> EventKind {
 fn resume() -> EventKind {
     EventKind::Resumed {
         actor: "eve".into(),
+        reason: None,
     }
 }
 
 fn retried(outcome: Outcome, targets: u64) -> EventKind {
     EventKind::Retried {
         actor: "eve".into(),
+        reason: None,
         targets: vec![RetriedTargets {
             wave: 0,
             outcome,
@@ -153,4 +155,48 @@ fn skipping_moves_one_target_and_uncounts_no_failure() {
     assert!(rollout.waves[0].has_ended());
     record(&mut rollout, retried(Outcome::Skipped, 2));
     assert_eq!(rollout.waves[0].startable(), 2, "and put back again");
+}
+
+fn amend(bundle: &str) -> EventKind {
+    EventKind::Amended {
+        actor: "eve".into(),
+        reason: "a typing error".into(),
+        amendment: crate::amend::Amendment {
+            version: crate::testing::version(1),
+            was: crate::ids::Checksum::new("first"),
+            is: crate::ids::Checksum::new("second"),
+        },
+        bundle: crate::ids::BundleHash::new(bundle),
+        plan_hash: "revised".into(),
+    }
+}
+
+#[test]
+fn an_amendment_brings_another_bundle_and_moves_nobody() {
+    let mut rollout = open(3, Some(0));
+    through(&mut rollout, "t0-0", Outcome::Failed);
+    assert_eq!(rollout.state, RolloutState::Halted);
+    let before = rollout.clone();
+    record(&mut rollout, amend("b2"));
+    assert_eq!(rollout.bundle.as_str(), "b2");
+    assert_eq!(rollout.plan_hash, "revised");
+    assert_eq!(rollout.amended.values().sum::<u32>(), 1);
+    assert_eq!(rollout.state, RolloutState::Halted);
+    assert_eq!(rollout.waves, before.waves);
+    assert_eq!(rollout.causes, before.causes);
+    record(&mut rollout, retried(Outcome::Failed, 1));
+    assert_eq!(rollout.state, RolloutState::Running);
+}
+
+#[test]
+fn nobody_amends_what_is_under_way() {
+    let refused = |rollout: &mut Rollout, bundle| rollout.record(Micros(1), amend(bundle)).is_err();
+    let mut rollout = open(3, Some(0));
+    assert!(refused(&mut rollout, "b2"), "it runs");
+    record(&mut rollout, started("t0-1", 0, 1));
+    through(&mut rollout, "t0-0", Outcome::Failed);
+    assert!(refused(&mut rollout, "b2"), "one is in flight");
+    record(&mut rollout, ended("t0-1", 0, 1, Outcome::Succeeded));
+    assert!(refused(&mut rollout, "b"), "the same bundle");
+    record(&mut rollout, amend("b2"));
 }

@@ -1,5 +1,6 @@
 //! `sanderling rollout …`
 
+mod amend;
 mod list;
 mod show;
 mod verbs;
@@ -21,11 +22,23 @@ pub(crate) async fn run(wiring: &Wiring, args: &Rollout) -> anyhow::Result<Exit>
         Rollout::Show { id } => show::run(wiring, id.as_deref()).await,
         Rollout::Watch { id, from_start } => watch::run(wiring, id, *from_start).await,
         Rollout::Pause { id, reason } => verbs::pause(wiring, id, reason.as_deref()).await,
-        Rollout::Resume { id, acknowledge } => verbs::resume(wiring, id, *acknowledge).await,
+        Rollout::Resume {
+            id,
+            acknowledge,
+            reason,
+        } => verbs::resume(wiring, id, *acknowledge, reason.as_deref()).await,
         Rollout::Retry {
-            id, not_started, ..
-        } if *not_started => verbs::retry_not_started(wiring, id).await,
-        Rollout::Retry { id, class, .. } => verbs::retry(wiring, id, class.as_deref()).await,
+            id,
+            class,
+            not_started,
+            amend,
+            reason,
+            ..
+        } => match (amend, reason.as_deref()) {
+            (Some(version), Some(reason)) => amend::run(wiring, id, version, reason).await,
+            (_, reason) if *not_started => verbs::retry_not_started(wiring, id, reason).await,
+            (_, reason) => verbs::retry(wiring, id, class.as_deref(), reason).await,
+        },
         Rollout::Skip { id, what, reason } => match (&what.tenant, &what.gate) {
             (Some(tenant), _) => verbs::skip(wiring, id, tenant, reason).await,
             (None, Some(gate)) => verbs::skip_gate(wiring, id, gate, reason).await,

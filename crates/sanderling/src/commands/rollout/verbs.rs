@@ -1,8 +1,10 @@
 //! `sanderling rollout pause | resume | retry | skip | cancel`
 
+use std::sync::Arc;
+
 use anyhow::bail;
 use sanderling_core::{ErrorClass, Rollout, RolloutState, TenantId};
-use sanderling_store::Command;
+use sanderling_store::{Command, Store};
 use serde_json::json;
 
 use super::find;
@@ -27,8 +29,13 @@ pub(crate) async fn pause(wiring: &Wiring, id: &str, reason: Option<&str>) -> an
 }
 
 /// Goes on with what has not begun, and leaves what failed.
-pub(crate) async fn retry_not_started(wiring: &Wiring, id: &str) -> anyhow::Result<Exit> {
-    let receipt = perform(wiring, id, "retry", &Command::RetryNotStarted).await?;
+pub(crate) async fn retry_not_started(
+    wiring: &Wiring,
+    id: &str,
+    reason: Option<&str>,
+) -> anyhow::Result<Exit> {
+    let reason = said_if_any(reason)?;
+    let receipt = perform(wiring, id, "retry", &Command::RetryNotStarted { reason }).await?;
     let done = format!(
         "{} of rollout {id} that had not begun will be migrated; what failed stays failed",
         render::tenants(receipt.targets)
@@ -65,8 +72,17 @@ pub(crate) async fn skip(
 }
 
 /// Lets a halted, paused or waiting rollout go on.
-pub(crate) async fn resume(wiring: &Wiring, id: &str, acknowledge: bool) -> anyhow::Result<Exit> {
-    let receipt = perform(wiring, id, "resume", &Command::Resume { acknowledge }).await?;
+pub(crate) async fn resume(
+    wiring: &Wiring,
+    id: &str,
+    acknowledge: bool,
+    reason: Option<&str>,
+) -> anyhow::Result<Exit> {
+    let command = Command::Resume {
+        acknowledge,
+        reason: said_if_any(reason)?,
+    };
+    let receipt = perform(wiring, id, "resume", &command).await?;
     say(
         wiring,
         &receipt,
@@ -77,9 +93,15 @@ pub(crate) async fn resume(wiring: &Wiring, id: &str, acknowledge: bool) -> anyh
 }
 
 /// Tries failed targets again.
-pub(crate) async fn retry(wiring: &Wiring, id: &str, class: Option<&str>) -> anyhow::Result<Exit> {
+pub(crate) async fn retry(
+    wiring: &Wiring,
+    id: &str,
+    class: Option<&str>,
+    reason: Option<&str>,
+) -> anyhow::Result<Exit> {
     let class = class.map(parse_class).transpose()?;
-    let receipt = perform(wiring, id, "retry", &Command::Retry { class }).await?;
+    let reason = said_if_any(reason)?;
+    let receipt = perform(wiring, id, "retry", &Command::Retry { class, reason }).await?;
     let done = format!(
         "{} of rollout {id} will be tried again",
         render::tenants(receipt.targets)
@@ -150,25 +172,22 @@ pub(crate) fn said(reason: &str) -> Result<(), UsageError> {
     Ok(())
 }
 
+/// The same for a reason that need not be given.
+fn said_if_any(reason: Option<&str>) -> Result<Option<String>, UsageError> {
+    reason.map(said).transpose()?;
+    Ok(reason.map(Into::into))
+}
+
 async fn perform(
     wiring: &Wiring,
     id: &str,
     verb: &str,
     command: &Command,
 ) -> anyhow::Result<Answer> {
-    let Some(store) = wiring.store_if_any().await? else {
-        bail!("there is no control store, so there is no rollout {id}");
-    };
-    // A store that was opened for looking may refuse to write.
-    drop(store);
-    let store = wiring.store().await?;
+    let store = store(wiring, id).await?;
     let record = find(&*store, id).await?;
     let receipt = store.command(&record.rollout.id, command, &actor()).await?;
-    if let Ok(claims) = wiring.claims()
-        && let Err(error) = claims.wake().await
-    {
-        tracing::debug!(%error, "wake-up not sent; workers poll");
-    }
+    wake(wiring).await;
     wiring.printer.json(&json!({ "rollout": id, "verb": verb, "changed": receipt.changed, "targets": receipt.targets }))?;
     Ok(Answer {
         changed: receipt.changed,
@@ -177,15 +196,33 @@ async fn perform(
     })
 }
 
+/// The control store, where there is one that may know the rollout.
+pub(super) async fn store(wiring: &Wiring, id: &str) -> anyhow::Result<Arc<dyn Store>> {
+    if wiring.store_if_any().await?.is_none() {
+        bail!("there is no control store, so there is no rollout {id}");
+    }
+    // One that was opened for looking may refuse to write.
+    wiring.store().await
+}
+
+/// Workers and the leader look sooner than they would by themselves.
+pub(super) async fn wake(wiring: &Wiring) {
+    if let Ok(claims) = wiring.claims()
+        && let Err(error) = claims.wake().await
+    {
+        tracing::debug!(%error, "wake-up not sent; workers poll");
+    }
+}
+
 /// What a verb did, and what the rollout is after it.
-struct Answer {
-    changed: bool,
-    targets: u64,
-    rollout: Rollout,
+pub(super) struct Answer {
+    pub(super) changed: bool,
+    pub(super) targets: u64,
+    pub(super) rollout: Rollout,
 }
 
 /// Says what was done, or that it had been done before; and what to type next.
-fn say(wiring: &Wiring, answer: &Answer, done: &str, before: &str) {
+pub(super) fn say(wiring: &Wiring, answer: &Answer, done: &str, before: &str) {
     wiring
         .printer
         .result(if answer.changed { done } else { before });
