@@ -1,6 +1,8 @@
 //! `rollout retry --amend`: a migration that failed somewhere is corrected in the directory at hand, and its rollout goes
 //! on with the new text.
 
+mod rehearsal;
+
 use std::collections::BTreeMap;
 
 use sanderling_core::amend::{Amendment, accepted, texts_before};
@@ -12,6 +14,7 @@ use sanderling_store::{
     Amend, Command, RolloutRecord, Store, StoreError, TargetFilter, TargetRecord, refuses_amendment,
 };
 
+use self::rehearsal::{Scene, rehearse};
 use crate::fleet::Fleet;
 use crate::repair::Order;
 
@@ -29,6 +32,8 @@ pub struct Amended {
     pub with_text_before: u64,
     /// Both texts compared.
     pub difference: String,
+    /// What could not be compared, one sentence each.
+    pub notes: Vec<String>,
 }
 
 /// Why nothing was amended.
@@ -75,6 +80,7 @@ pub async fn amend(
             targets: 0,
             with_text_before: 0,
             difference: String::new(),
+            notes: Vec::new(),
         });
     }
     if let Some(why) = refuses_amendment(&record.rollout) {
@@ -98,13 +104,33 @@ pub async fn amend(
              migration for the change (`sanderling new NAME`)"
         ));
     }
-    if let Some(holder) = found.holders.first() {
-        return refused(format!(
-            "{} tenants have version {version} with the text before (for example {holder}); put the file back as it was and write \
-             a new migration for the change (`sanderling new NAME`)",
-            found.holders.len()
-        ));
-    }
+    let notes = match (found.holders.is_empty(), found.unread.first()) {
+        (true, None) => Vec::new(),
+        (true, Some(unread)) => {
+            return refused(format!(
+                "{} had version {version} with the text before when last seen, and cannot be read now (for example {unread}): \
+                 whether the others would look like them cannot be tried; `sanderling status` says why",
+                match found.unread.len() {
+                    1 => "1 tenant".to_owned(),
+                    n => format!("{n} tenants"),
+                }
+            ));
+        }
+        (false, _) => {
+            let scene = Scene {
+                fleet,
+                store: store.id(),
+                rollout: id,
+                policy: &record.rollout.policy,
+                version,
+                standings: &standings,
+                targets: &targets,
+                holders: &found.holders,
+                actor: order.actor,
+            };
+            rehearse(&scene).await?
+        }
+    };
     let amendment = change.amendment(version);
     let mut all = known;
     all.push(amendment.clone());
@@ -121,6 +147,7 @@ pub async fn amend(
         targets: receipt.targets,
         with_text_before: found.holders.len() as u64,
         difference: change.difference(),
+        notes,
     })
 }
 
@@ -233,10 +260,12 @@ impl<'a> Change<'a> {
 
 /// Who has the version, and who has not.
 struct Found<'a> {
-    /// With a text before.
-    holders: Vec<&'a TenantId>,
+    /// With a text before, as indices into the fleet's tenants.
+    holders: Vec<usize>,
     /// Targets of the rollout that have it not, or of which nobody knows.
     lacking: usize,
+    /// Targets that have it by what the store knows, and cannot be read.
+    unread: Vec<&'a TenantId>,
 }
 
 impl<'a> Found<'a> {
@@ -250,17 +279,18 @@ impl<'a> Found<'a> {
         let mut found = Self {
             holders: Vec::new(),
             lacking: 0,
+            unread: Vec::new(),
         };
-        for (tenant, standing) in fleet.tenants.iter().zip(standings) {
-            let target = targets
-                .get(&tenant.id)
-                .filter(|target| target.wave.is_some());
-            let Some(row) = row_of(standing, version) else {
-                found.lacking += usize::from(target.is_some());
-                continue;
-            };
-            if texts.contains(&row.checksum) {
-                found.holders.push(&tenant.id);
+        for (index, (tenant, standing)) in fleet.tenants.iter().zip(standings).enumerate() {
+            let target = targets.get(&tenant.id);
+            let applied = target.is_some_and(|target| target.applied.contains(version));
+            match (standing, row_of(standing, version)) {
+                (_, Some(row)) if texts.contains(&row.checksum) => found.holders.push(index),
+                (_, Some(_)) => {}
+                (Standing::Unreachable(_), None) if applied => found.unread.push(&tenant.id),
+                (_, None) => {
+                    found.lacking += usize::from(target.is_some_and(|t| t.wave.is_some()));
+                }
             }
         }
         found

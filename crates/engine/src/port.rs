@@ -45,6 +45,17 @@ pub trait Driver: Send + Sync {
     /// never. Reads only.
     async fn schemas(&self, like: &str) -> Result<Vec<String>, EngineError>;
 
+    /// Applies versions to a place as a claim would, in one transaction that is rolled back, and says what the catalog would
+    /// be. `None` while another session is at work on the tenant. The claim only says who asks: its number is not used, and
+    /// neither fence nor ledger is made or written. What no transaction takes back stays (numbers drawn from sequences).
+    async fn rehearse(
+        &self,
+        place: &Place,
+        claim: &Claim,
+        limits: &Limits,
+        steps: &[Step<'_>],
+    ) -> Result<Option<Catalog>, EngineError>;
+
     /// Moves the fence of a place to another control store, on a person's word. Returns the store that held it.
     async fn take_fence(
         &self,

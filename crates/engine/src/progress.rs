@@ -115,6 +115,19 @@ pub(crate) fn not_together() -> Failure {
     )
 }
 
+/// Nothing was asked for, or what no transaction holds.
+pub(crate) fn not_rehearsed(steps: &[Step<'_>]) -> Option<Failure> {
+    let why = match steps.iter().find(|step| step.stepwise) {
+        Some(step) => format!(
+            "{} has transaction=off, and no transaction takes it back",
+            step.file
+        ),
+        None if steps.is_empty() => "nothing was given to rehearse".to_owned(),
+        None => return None,
+    };
+    Some(Failure::new(ErrorClass::Precondition, "rehearsal", why))
+}
+
 /// Nobody needs to say anything about the version.
 pub(crate) fn nothing_open(version: &Version) -> Failure {
     Failure::new(

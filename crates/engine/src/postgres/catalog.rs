@@ -44,7 +44,7 @@ pub(super) async fn database(
     schemas.into_iter().map(answer).collect()
 }
 
-async fn read(
+pub(super) async fn read(
     connection: &mut Connection,
     schemas: &[&Schema],
 ) -> Result<HashMap<String, Vec<String>>, Trouble> {

@@ -15,9 +15,11 @@ use super::names::{Schema, literal};
 use super::role::Role;
 use super::session::PostgresSession;
 use super::stepwise::decide;
-use super::{catalog, fence, inspect, places, room, survey};
+use super::{catalog, fence, inspect, places, rehearse, room, survey};
+use crate::fingerprint;
 use crate::grouping::by_group;
-use crate::port::{Catalog, Claim, Decision, Driver, EngineError, Lack, Limits, Session};
+use crate::port::{Catalog, Claim, Decision, Driver, EngineError, Lack, Limits, Session, Step};
+use crate::progress::not_rehearsed;
 use crate::role::RoleTemplate;
 
 /// The limits under which a person moves a fence.
@@ -156,6 +158,16 @@ impl PostgresDriver {
         self.shared.connections.counts()
     }
 
+    fn change(place: &Place, limits: &Limits) -> Key {
+        Key {
+            database: place.database.clone(),
+            purpose: Purpose::Change {
+                lock_timeout_ms: limits.lock_timeout_ms,
+                statement_timeout_ms: limits.statement_timeout_ms,
+            },
+        }
+    }
+
     fn look(database: Option<String>) -> Key {
         Key {
             database,
@@ -206,13 +218,7 @@ impl Driver for PostgresDriver {
         limits: &Limits,
     ) -> Result<Box<dyn Session>, EngineError> {
         let schema = Schema::of(place).map_err(EngineError)?;
-        let key = Key {
-            database: place.database.clone(),
-            purpose: Purpose::Change {
-                lock_timeout_ms: limits.lock_timeout_ms,
-                statement_timeout_ms: limits.statement_timeout_ms,
-            },
-        };
+        let key = Self::change(place, limits);
         let guard = Guard::new(schema, claim).map_err(EngineError)?;
         let named = |database: &str| {
             let template = self.role.as_ref()?;
@@ -287,6 +293,34 @@ impl Driver for PostgresDriver {
         connection.close().await;
         let rows = rows.map_err(|trouble| EngineError(connections.named(trouble.failure())))?;
         Ok(rows.iter().filter_map(|row| text(row, 0)).collect())
+    }
+
+    async fn rehearse(
+        &self,
+        place: &Place,
+        claim: &Claim,
+        limits: &Limits,
+        steps: &[Step<'_>],
+    ) -> Result<Option<Catalog>, EngineError> {
+        if let Some(failure) = not_rehearsed(steps) {
+            return Err(EngineError(failure));
+        }
+        let schema = Schema::of(place).map_err(EngineError)?;
+        let guard = Guard::new(schema, claim).map_err(EngineError)?;
+        let key = Self::change(place, limits);
+        let connections = &self.shared.connections;
+        let mut connection = connections.visit(&key).await.map_err(EngineError)?;
+        let guard = match &self.role {
+            Some(template) => {
+                let role = template.render(&guard.schema.name, &connection.database);
+                guard.with_role(&role)
+            }
+            None => guard,
+        };
+        let seen = rehearse::run(&mut connection, &guard, limits, steps).await;
+        connection.close().await;
+        let lines = seen.map_err(|failure| EngineError(connections.named(failure)))?;
+        Ok(lines.map(|lines| fingerprint::catalog("postgres", lines)))
     }
 
     async fn take_fence(

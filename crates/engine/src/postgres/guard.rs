@@ -384,7 +384,7 @@ END ${tag}$",
         format!("DO ${tag}$ BEGIN\n{lock}END ${tag}$")
     }
 
-    fn try_lock(&self, database_oid: &str) -> String {
+    pub(super) fn try_lock(&self, database_oid: &str) -> String {
         format!(
             "IF NOT pg_catalog.pg_try_advisory_xact_lock({key}::bigint) THEN
  RAISE EXCEPTION USING ERRCODE = '{BUSY}', MESSAGE = 'another session holds the tenant';

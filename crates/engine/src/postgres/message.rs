@@ -127,7 +127,7 @@ impl Message {
     }
 
     /// A step's own limits; what it does not set is the session's, set at start-up.
-    fn limits(&mut self, limits: &Limits, step: &Step<'_>) {
+    pub(super) fn limits(&mut self, limits: &Limits, step: &Step<'_>) {
         let settings = [
             ("lock_timeout", step.lock_timeout_ms, limits.lock_timeout_ms),
             (

@@ -14,6 +14,7 @@ mod names;
 mod normal;
 mod ownership;
 mod places;
+mod rehearse;
 mod role;
 mod room;
 mod session;

@@ -39,7 +39,7 @@ pub(super) async fn of_file(path: &Path) -> Result<Catalog, Failure> {
     .ok_or_else(|| Failure::new(ErrorClass::Precondition, "missing", "there is no such file"))
 }
 
-async fn lines(connection: &mut SqliteConnection) -> Result<Vec<String>, sqlx::Error> {
+pub(super) async fn lines(connection: &mut SqliteConnection) -> Result<Vec<String>, sqlx::Error> {
     let mut lines = Vec::new();
     for row in sqlx::query(PRAGMAS).fetch_all(&mut *connection).await? {
         lines.push(row.try_get(0)?);

@@ -15,8 +15,9 @@ use super::session::SqliteSession;
 use super::tables::read_fence;
 use super::watch::busy_timeout;
 use super::{catalog, files, inspect, reader};
-use crate::port::{Catalog, Claim, Decision, Driver, EngineError, Lack, Limits, Session};
-use crate::progress::nothing_open;
+use crate::fingerprint;
+use crate::port::{Catalog, Claim, Decision, Driver, EngineError, Lack, Limits, Session, Step};
+use crate::progress::{not_rehearsed, nothing_open};
 
 /// Files that are read side by side; each is a thread of its own while it is open.
 const FILES_AT_ONCE: usize = 16;
@@ -40,8 +41,8 @@ impl SqliteDriver {
         })
     }
 
-    /// Opens a place's file to write, and creates it where that is allowed. The fence's table is there afterwards.
-    async fn connect(
+    /// Opens a place's file to write, and creates it where that is allowed.
+    async fn open_file(
         &self,
         place: &Place,
         wait_ms: u64,
@@ -69,13 +70,25 @@ impl SqliteDriver {
                 .journal_mode(SqliteJournalMode::Wal);
         }
         let at = |error: &sqlx::Error| at_place(place, failure_of(error));
-        let mut connection = SqliteConnection::connect_with(&opening)
+        let connection = SqliteConnection::connect_with(&opening)
             .await
             .map_err(|error| match files::exists(&path) {
                 // It went away while it was being opened.
                 Ok(false) if !create => missing(place),
                 _ => at(&error),
             })?;
+        Ok((options, connection))
+    }
+
+    /// Opens a place's file to write, and creates it where that is allowed. The fence's table is there afterwards.
+    async fn connect(
+        &self,
+        place: &Place,
+        wait_ms: u64,
+        create: bool,
+    ) -> Result<(SqliteConnectOptions, SqliteConnection), Failure> {
+        let (options, mut connection) = self.open_file(place, wait_ms, create).await?;
+        let at = |error: &sqlx::Error| at_place(place, failure_of(error));
         let fenced = sqlx::query(
             "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'sanderling_fence'",
         )
@@ -191,6 +204,26 @@ impl Driver for SqliteDriver {
                 self.directory.display()
             ),
         )))
+    }
+
+    async fn rehearse(
+        &self,
+        place: &Place,
+        claim: &Claim,
+        limits: &Limits,
+        steps: &[Step<'_>],
+    ) -> Result<Option<Catalog>, EngineError> {
+        if let Some(failure) = not_rehearsed(steps) {
+            return Err(EngineError(failure));
+        }
+        let at = |failure| EngineError(at_place(place, failure));
+        let opened = self.open_file(place, limits.lock_timeout_ms, false).await;
+        let (options, connection) = opened.map_err(EngineError)?;
+        let session = SqliteSession::new(options, connection, claim.clone(), *limits)
+            .await
+            .map_err(|error| at(failure_of(&error)))?;
+        let lines = session.rehearse(steps).await.map_err(EngineError)?;
+        Ok(lines.map(|lines| fingerprint::catalog("sqlite", lines)))
     }
 
     async fn take_fence(

@@ -1,5 +1,6 @@
 //! One claimed file: guard, migration and ledger row in one transaction.
 
+mod rehearse;
 mod stepwise;
 
 use std::ops::Range;

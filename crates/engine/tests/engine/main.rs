@@ -9,6 +9,7 @@ mod hostile;
 mod ownership;
 mod poolers;
 mod postgres;
+mod rehearse;
 mod resistance;
 mod roles;
 mod sqlite;

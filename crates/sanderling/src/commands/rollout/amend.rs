@@ -41,6 +41,9 @@ pub(crate) async fn run(
         "version": version,
         "with_text_before": amended.with_text_before,
     }))?;
+    for note in &amended.notes {
+        wiring.printer.warn(note);
+    }
     if amended.changed {
         wiring.printer.talk(amended.difference.trim_end());
     }
