@@ -80,6 +80,16 @@ impl Rollout {
         ended.then_some((last, gate))
     }
 
+    /// The gate that keeps the next wave shut and has said why, as wave and gate; also where it stands still and targets
+    /// were put back into that wave since.
+    pub fn kept_by_gate(&self) -> Option<(usize, usize)> {
+        let next = self.waves.iter().position(|w| w.opened_at.is_none())?;
+        let last = next.checked_sub(1)?;
+        let gate = self.waves[last].shut_gate()?;
+        let said = self.waves[last].gates[gate].verdict.is_some();
+        said.then_some((last, gate))
+    }
+
     /// How many more targets of this wave may start now: 0 unless the rollout runs and the wave is open.
     ///
     /// Budgets of hosts span rollouts and are the store's to count. A claim whose lease expired is still in flight

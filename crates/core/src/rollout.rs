@@ -243,7 +243,8 @@ pub struct Wave {
     pub max_in_flight: u32,
     /// When the leader opened it.
     pub opened_at: Option<Micros>,
-    /// When its last target ended; absent while some are left, and in what older versions stored.
+    /// When its last target ended; absent while some are left, and in what older versions stored. Kept where targets
+    /// were put back into it while the rollout stands still, until it runs.
     #[serde(default)]
     pub ended_at: Option<Micros>,
     /// When it last got targets again after all of them had ended; absent where it did not, and in what older versions

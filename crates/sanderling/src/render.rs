@@ -172,6 +172,11 @@ pub(crate) fn ending(rollout: &Rollout) -> String {
         RolloutState::Waiting | RolloutState::Halted if render_gate::at(rollout).is_some() => {
             out.push_str(&at_gate(rollout));
         }
+        RolloutState::Halted if is_halted_by_gate(rollout) => out.push_str(&format!(
+            "what now:\n  \
+             go on past the gate                sanderling rollout resume {id} --acknowledge\n  \
+             end it                             sanderling rollout cancel {id} --reason \"…\"\n"
+        )),
         RolloutState::Halted => out.push_str(&format!(
             "what now:\n  \
              mend the tenants, try them again   sanderling rollout retry {id} --failed\n  \
@@ -193,7 +198,7 @@ pub(crate) fn ending(rollout: &Rollout) -> String {
              end it                             sanderling rollout cancel {id} --reason \"…\"\n",
             tenants_held(rollout)
         )),
-        RolloutState::Paused => out.push_str(&format!(
+        RolloutState::Paused | RolloutState::Waiting => out.push_str(&format!(
             "what now:\n  \
              let it go on                       sanderling rollout resume {id}, then sanderling up\n  \
              end it                             sanderling rollout cancel {id} --reason \"…\"\n"
@@ -211,6 +216,13 @@ fn failed_version(rollout: &Rollout) -> &str {
     named
         .max_by_key(|(tenants, _)| *tenants)
         .map_or("VERSION", |(_, version)| version.as_str())
+}
+
+fn is_halted_by_gate(rollout: &Rollout) -> bool {
+    rollout
+        .halt
+        .as_ref()
+        .is_some_and(|halt| halt.rule == Rule::Gate)
 }
 
 /// What a gate said that keeps it, and what to type.

@@ -73,10 +73,9 @@ fn one(wave: &str, gate: &GateState) -> String {
     out
 }
 
-/// The gate that a rollout stands at and waits or halted for, as `(wave, gate)`.
+/// The gate that a rollout waits or halted for, as `(wave, gate)`.
 pub(crate) fn at(rollout: &Rollout) -> Option<(&str, &GateState)> {
-    let (wave, gate) = rollout.at_gate()?;
+    let (wave, gate) = rollout.kept_by_gate()?;
     let wave = &rollout.waves[wave];
-    let gate = &wave.gates[gate];
-    gate.verdict.map(|_| (wave.name.as_str(), gate))
+    Some((wave.name.as_str(), &wave.gates[gate]))
 }

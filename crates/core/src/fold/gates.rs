@@ -124,10 +124,12 @@ fn current(
 /// What follows from any event: when waves end, the gates before the next one begin, and evidence that is no longer
 /// about what is there is forgotten.
 ///
-/// Only the gates of the last open wave are judged, once every open wave has ended: a retry in any of them begins them
-/// anew. Gates whose next wave is open have done their work and stay as they are.
+/// Only the gates of the last open wave are judged, once every open wave has ended: a retry in any of them, or a hold
+/// that ends there, begins them anew. Gates whose next wave is open have done their work and stay as they are. While it
+/// stands still nothing is forgotten, for nothing starts: what a person looks at is what it stopped for.
 pub(super) fn follow(rollout: &mut Rollout, before: RolloutState, at: Micros) {
-    let resumed = before != RolloutState::Running && rollout.state == RolloutState::Running;
+    let runs = rollout.state == RolloutState::Running;
+    let resumed = before != RolloutState::Running && runs;
     if resumed {
         rollout.window_at = Some(at);
     }
@@ -139,7 +141,7 @@ pub(super) fn follow(rollout: &mut Rollout, before: RolloutState, at: Micros) {
             wave.ended_at.get_or_insert(at);
         } else {
             ended = false;
-            if wave.ended_at.take().is_some() {
+            if runs && wave.ended_at.take().is_some() {
                 reopened = true;
                 wave.reopened_at = Some(at);
                 wave.moves(at);

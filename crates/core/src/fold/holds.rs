@@ -44,7 +44,8 @@ pub(super) fn held(
     Ok(())
 }
 
-/// Targets are let go. A rollout that waited for them runs; a paused or halted one stays so.
+/// Targets are let go. A rollout that waited for them runs, and so does one that waits at a gate of their wave: what the
+/// gate said was said without them. A paused or halted one stays so.
 pub(super) fn hold_ended(
     rollout: &mut Rollout,
     at: Micros,
@@ -75,7 +76,8 @@ pub(super) fn hold_ended(
         }
     }
     next.hold_ends_at = until;
-    if next.waits_for_holds() && targets.iter().any(|(_, n)| *n > 0) {
+    let to_start = |&(wave, n): &(usize, u64)| n > 0 && next.waves[wave].opened_at.is_some();
+    if next.state == RolloutState::Waiting && targets.iter().any(to_start) {
         next.state = RolloutState::Running;
     }
     *rollout = next;

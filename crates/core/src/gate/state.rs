@@ -120,9 +120,12 @@ impl GateState {
         self.verdict.is_some() || self.tally.total() > 0
     }
 
-    /// Forgets everything: it is evaluated anew.
+    /// Forgets what it has seen: it is evaluated anew. Not so where a person went past it, which was no evidence.
     pub(crate) fn anew(&mut self) {
-        let evaluation = if self.has_evidence() || self.skipped.is_some() {
+        if self.skipped.is_some() {
+            return;
+        }
+        let evaluation = if self.has_evidence() {
             self.evaluation.saturating_add(1)
         } else {
             self.evaluation

@@ -1,5 +1,6 @@
 //! The verdict table: what passes is a finite number that meets its condition, and nothing else opens a wave.
 
+mod held;
 mod table;
 
 use super::*;
