@@ -19,6 +19,9 @@ fn looking_never_writes() {
         vec!["up", "--dry-run"],
         vec!["verify"],
         vec!["rollout", "list"],
+        vec!["tenants", "list"],
+        vec!["tenants", "show", "t0000"],
+        vec!["tenants", "show", "file001"],
     ] {
         fleet.expect(0, &args);
     }
@@ -54,6 +57,8 @@ fn looking_needs_only_select() {
     let status = fleet.json(0, &["status"]);
     assert_eq!(status["up_to_date"], 3, "{status}");
     assert_eq!(fleet.json(0, &["plan"])["pending"], 0);
+    let list = fleet.json(0, &["tenants", "list"]);
+    assert_eq!(list[2]["state"], "up_to_date", "{list}");
     postgres.sql(
         fleet.tenants_url(),
         &format!("DROP OWNED BY {role}; DROP ROLE {role}"),

@@ -91,6 +91,12 @@ impl Fleet {
         self
     }
 
+    /// With a name that other fleets have too: for tests that compare what is said of an order, in a store of their own.
+    pub(crate) fn named(mut self, name: &str) -> Self {
+        self.name = name.into();
+        self
+    }
+
     /// Lines below `[rollout]`.
     pub(crate) fn rollout(mut self, toml: &str) -> Self {
         self.rollout = toml.into();
@@ -181,6 +187,11 @@ impl Fleet {
         self.postgres
             .as_deref()
             .expect("the fleet has PostgreSQL tenants")
+    }
+
+    /// The tenants' PostgreSQL database, where there is one.
+    pub(crate) fn postgres_url(&self) -> Option<&str> {
+        self.postgres.as_deref()
     }
 
     /// The control store's URL.

@@ -148,7 +148,7 @@ fn errors_during_the_bake_keep_the_next_wave_shut() {
     let show = fleet.expect(0, &["rollout", "show"]).stdout;
     for words in [
         "halted by gate after wave canary: gate errors: ",
-        "measurements fail, 0 tolerated",
+        " fail, 0 tolerated",
         "bake after canary: pass",
         "errors after canary: fail",
         "app_errors_total[3s]",

@@ -11,6 +11,7 @@ mod planning;
 mod refusal;
 mod repair;
 mod status;
+mod tenants;
 mod verify;
 mod watch;
 
@@ -23,4 +24,5 @@ pub use planning::{PlanRequest, Planned, plan};
 pub use refusal::{LookingError, PlanningError};
 pub use repair::{Order, repair_epochs};
 pub use status::{StatusReport, hosts_away, status};
+pub use tenants::{TenantReport, tenant, tenants};
 pub use verify::verify;

@@ -102,7 +102,7 @@ pub async fn status(
     })
 }
 
-fn remark(standing: &Standing, assessment: &Assessment) -> Option<String> {
+pub(crate) fn remark(standing: &Standing, assessment: &Assessment) -> Option<String> {
     if let (Some(version), Assessment::Pending { .. }) = (standing.half_way(), assessment) {
         return Some(format!(
             "version {version} (transaction=off) is under way, or stopped half way; the next rollout goes on where it stands"

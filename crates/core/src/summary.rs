@@ -18,5 +18,5 @@ pub use plan::{
 };
 pub use repair::{EpochRepair, ForeignFence, RaisedEpoch, UnreadFence};
 pub use rollout::{CauseSummary, GateSummary, HaltSummary, OutcomeSummary, RolloutSummary};
-pub use status::{AwayHost, StatusSummary, VersionSummary};
+pub use status::{AwayHost, StatusSummary, TenantState, VersionSummary};
 pub use verify::VerifySummary;

@@ -113,7 +113,7 @@ fn every_problem_is_listed_with_its_place() {
         "a.csv:8: tenant \"up\": file \"../../etc/passwd\" leaves the host's directory: remove `..`",
         "a.csv:9: tenant \"abs\": file \"/etc/passwd\" must be relative to the host's directory",
         "a.csv:10: tenant \"big\": size \"12MB\" is not a whole number of bytes",
-        "a.csv:11: tenant \"short\": has 2 cells where the first line names 5 columns; is a comma missing, or a cell with a comma not quoted?",
+        "a.csv:11: tenant \"short\": has 2 cells where the first line names 5 columns; is a comma missing, a quote not closed, or a cell with a comma not quoted?",
     ];
     assert_eq!(text.lines().collect::<Vec<_>>(), expected);
 }

@@ -56,7 +56,7 @@ pub(crate) enum Command {
     /// List, show and steer rollouts
     #[command(subcommand)]
     Rollout(Rollout),
-    /// Pin tenants, let them go, cancel what has not begun for them
+    /// List and show tenants, pin them, let them go, cancel what has not begun for them
     #[command(subcommand)]
     Tenants(Tenants),
     /// Set right what only a person may decide; audited
@@ -283,6 +283,16 @@ pub(crate) enum Rollout {
 /// `sanderling tenants …`
 #[derive(Debug, Subcommand)]
 pub(crate) enum Tenants {
+    /// List tenants: version, what is to be applied, who holds it, what became of it last; changes nothing
+    List {
+        /// Only tenants that match all of these comma-separated terms, as --tenants takes them
+        selector: Option<String>,
+    },
+    /// Show one tenant: place, labels, version, hold, and its newest rollout with the cause; changes nothing
+    Show {
+        /// The tenant
+        id: String,
+    },
     /// Pin tenants: no rollout starts on them before the hold ends; what is in flight finishes
     Hold {
         /// Tenants that match all of these comma-separated terms; may be given several times

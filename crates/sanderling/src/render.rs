@@ -6,7 +6,7 @@ use crate::render_gate;
 use sanderling_core::halt::Rule;
 use sanderling_core::rollout::{CauseGroup, Halt};
 use sanderling_core::summary::AwayHost;
-use sanderling_core::{Failure, Micros, Outcome, Rollout, RolloutState};
+use sanderling_core::{Failure, Micros, Outcome, OutcomeCounts, Rollout, RolloutState};
 
 /// `1 tenant`, `8,000 tenants`.
 pub(crate) fn tenants(n: u64) -> String {
@@ -139,7 +139,11 @@ pub(crate) fn causes(rollout: &Rollout) -> String {
 
 /// `312 succeeded, 2 failed`: outcomes that occur, in the order of the summary.
 pub(crate) fn outcomes(rollout: &Rollout) -> String {
-    let counts = rollout.outcomes();
+    counts(&rollout.outcomes())
+}
+
+/// The same of any counts.
+pub(crate) fn counts(counts: &OutcomeCounts) -> String {
     let parts: Vec<_> = Outcome::ALL
         .into_iter()
         .filter(|o| counts.get(*o) > 0)
@@ -193,6 +197,7 @@ pub(crate) fn ending(rollout: &Rollout) -> String {
         )),
         RolloutState::Waiting if rollout.waits_for_holds() => out.push_str(&format!(
             "it waits for {}, and goes on by itself when they are let go\nwhat now:\n  \
+             see who they are                   sanderling rollout show {id}\n  \
              let one go                         sanderling tenants release --tenants ID\n  \
              leave one out                      sanderling rollout skip {id} --tenant ID --reason \"…\"\n  \
              end it                             sanderling rollout cancel {id} --reason \"…\"\n",

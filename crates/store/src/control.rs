@@ -15,13 +15,13 @@ use sanderling_core::{
 use crate::perform::Control;
 use crate::port::{
     Believed, Budget, Candidate, Command, CommandReceipt, Grant, Held, Hold, HoldRecord, Idle,
-    Leadership, Receipt, RenewedClaim, Report, RolloutRecord, Store, StoreError, Submission,
-    Submitted, TargetFilter, TargetRecord, TenantsReceipt, Wanted, WorkerRecord,
+    Leadership, NewestTarget, Receipt, RenewedClaim, Report, RolloutRecord, Store, StoreError,
+    Submission, Submitted, TargetFilter, TargetRecord, TenantsReceipt, Wanted, WorkerRecord,
 };
 use crate::verbs::{
     abandon, act, amend, believed, bundles, cancel, cancel_tenants, candidates, events, hold, lead,
-    list, note, pause, raise, read, reissue, renew, report, resume, retry, skip, skip_gate, start,
-    submit, workers,
+    list, newest, note, pause, raise, read, reissue, renew, report, resume, retry, skip, skip_gate,
+    start, submit, workers,
 };
 
 /// An open store.
@@ -83,6 +83,11 @@ impl Store for Handle {
             limit,
         };
         self.0.perform(verb).await
+    }
+
+    async fn newest_targets(&self, tenants: &[TenantId]) -> Answer<Vec<NewestTarget>> {
+        let tenants = tenants.to_vec();
+        self.0.perform(newest::Newest { tenants }).await
     }
 
     async fn believed(&self, after: Option<&TenantId>, limit: u32) -> Answer<Vec<Believed>> {

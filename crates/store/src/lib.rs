@@ -14,7 +14,7 @@ mod verbs;
 pub use open::{open, open_existing};
 pub use port::{
     Amend, Believed, Budget, Candidate, ClaimMode, Command, CommandReceipt, Grant, Held, Hold,
-    HoldRecord, HostAway, Idle, Leadership, Receipt, RenewedClaim, Report, RolloutRecord, Store,
-    StoreError, Submission, Submitted, TargetFilter, TargetRecord, TargetRef, TargetResult,
-    TenantsReceipt, Wanted, WorkerRecord, refuses_amendment,
+    HoldRecord, HostAway, Idle, Leadership, NewestTarget, Receipt, RenewedClaim, Report,
+    RolloutRecord, Store, StoreError, Submission, Submitted, TargetFilter, TargetRecord, TargetRef,
+    TargetResult, TenantsReceipt, Wanted, WorkerRecord, refuses_amendment,
 };

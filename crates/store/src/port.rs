@@ -6,6 +6,7 @@
 mod amend;
 mod error;
 mod hold;
+mod newest;
 mod report;
 
 use std::collections::BTreeMap;
@@ -25,6 +26,7 @@ pub use crate::budget::{Budget, Idle};
 pub use amend::{Amend, refuses_amendment};
 pub use error::StoreError;
 pub use hold::{Hold, HoldRecord, TenantsReceipt};
+pub use newest::NewestTarget;
 pub use report::{Receipt, Report, TargetResult};
 
 /// The control store of one fleet.
@@ -68,6 +70,10 @@ pub trait Store: Send + Sync {
         after: Option<&TenantId>,
         limit: u32,
     ) -> Result<Vec<TargetRecord>, StoreError>;
+
+    /// The target of each of these tenants in the newest rollout that has it, by tenant id; nothing of those that were
+    /// in none. Looks through all targets of the fleet, so ask of many tenants at once.
+    async fn newest_targets(&self, tenants: &[TenantId]) -> Result<Vec<NewestTarget>, StoreError>;
 
     /// What the store believes about tenants, for `verify`: by tenant id, after `after`, at most `limit` tenants.
     async fn believed(

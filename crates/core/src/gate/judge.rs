@@ -90,7 +90,12 @@ pub fn judge(gate: &GateState, at: Micros) -> Option<(Verdict, String)> {
                     .map_or("", |m| m.why.as_str());
                 Some((
                     result,
-                    format!("{n} measurements {result}, {tolerated} tolerated; the last: {why}"),
+                    match n {
+                        1 => format!("1 measurement says {result}, {tolerated} tolerated: {why}"),
+                        n => format!(
+                            "{n} measurements say {result}, {tolerated} tolerated; the last: {why}"
+                        ),
+                    },
                 ))
             };
             if tally.failed > promql.failure_limit {

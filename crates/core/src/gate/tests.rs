@@ -222,7 +222,7 @@ fn every_resume_and_every_retry_evaluates_anew() {
             );
             let detail = halt.detail.unwrap();
             assert!(
-                detail.starts_with("gate errors: 1 measurements fail"),
+                detail.starts_with("gate errors: 1 measurement says fail"),
                 "{detail}"
             );
         }

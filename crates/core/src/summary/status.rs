@@ -59,6 +59,55 @@ pub struct VersionSummary {
     pub tenants: u64,
 }
 
+/// Where a tenant stands towards the newest version of the bundle. Each tenant is in exactly one of these.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TenantState {
+    /// At the newest version of the bundle.
+    UpToDate,
+    /// Something is to be applied.
+    Behind,
+    /// At versions that the bundle does not lead to.
+    Ahead,
+    /// A version in effect was applied from another text than the bundle has.
+    Edited,
+    /// A stepwise migration stopped half way.
+    Dirty,
+    /// It could not be read.
+    Unreachable,
+}
+
+impl TenantState {
+    /// As it is now, whatever the next rollout would make of it.
+    pub fn of(standing: &Standing, assessment: &Assessment) -> Self {
+        if standing.half_way().is_some() {
+            return Self::Dirty;
+        }
+        match assessment {
+            Assessment::UpToDate => Self::UpToDate,
+            Assessment::Pending { .. } | Assessment::OutOfOrder { .. } | Assessment::Held(_) => {
+                Self::Behind
+            }
+            Assessment::Ahead { .. } => Self::Ahead,
+            Assessment::Edited { .. } => Self::Edited,
+            Assessment::Dirty { .. } => Self::Dirty,
+            Assessment::Unreachable(_) => Self::Unreachable,
+        }
+    }
+
+    /// The word for a person.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::UpToDate => "up to date",
+            Self::Behind => "behind",
+            Self::Ahead => "ahead",
+            Self::Edited => "edited",
+            Self::Dirty => "dirty",
+            Self::Unreachable => "unreachable",
+        }
+    }
+}
+
 impl StatusSummary {
     /// The document of a survey: each tenant's standing with its assessment against the newest version. `rollouts`
     /// are the active ones, `None` where no control store was read.
@@ -82,11 +131,7 @@ impl StatusSummary {
         let mut versions: BTreeMap<Option<&Version>, u64> = BTreeMap::new();
         for (standing, assessment) in survey {
             status.tenants += 1;
-            // Shown as it is now, whatever the next rollout would make of it.
-            match standing.half_way() {
-                Some(_) => status.dirty += 1,
-                None => *status.count(assessment) += 1,
-            }
+            *status.count(TenantState::of(standing, assessment)) += 1;
             if !matches!(assessment, Assessment::Unreachable(_)) {
                 *versions.entry(standing.newest()).or_default() += 1;
             }
@@ -101,16 +146,14 @@ impl StatusSummary {
         status
     }
 
-    fn count(&mut self, assessment: &Assessment) -> &mut u64 {
-        match assessment {
-            Assessment::UpToDate => &mut self.up_to_date,
-            Assessment::Pending { .. } | Assessment::OutOfOrder { .. } | Assessment::Held(_) => {
-                &mut self.behind
-            }
-            Assessment::Ahead { .. } => &mut self.ahead,
-            Assessment::Edited { .. } => &mut self.edited,
-            Assessment::Dirty { .. } => &mut self.dirty,
-            Assessment::Unreachable(_) => &mut self.unreachable,
+    fn count(&mut self, state: TenantState) -> &mut u64 {
+        match state {
+            TenantState::UpToDate => &mut self.up_to_date,
+            TenantState::Behind => &mut self.behind,
+            TenantState::Ahead => &mut self.ahead,
+            TenantState::Edited => &mut self.edited,
+            TenantState::Dirty => &mut self.dirty,
+            TenantState::Unreachable => &mut self.unreachable,
         }
     }
 }

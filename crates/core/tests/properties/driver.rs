@@ -12,6 +12,7 @@ use sanderling_core::{
     RolloutState, TenantId, Version, WorkerId, decide,
 };
 
+use crate::gates::opened_on_evidence;
 use crate::times::Times;
 
 /// Numbers from a seed (splitmix64): the only source of chance.
@@ -76,7 +77,7 @@ impl Driver {
         driver
     }
 
-    fn record(&mut self, kind: EventKind) {
+    pub(crate) fn record(&mut self, kind: EventKind) {
         self.clock += 1;
         let through: Vec<bool> = self.rollout.waves.iter().map(Wave::has_ended).collect();
         let ran = self.rollout.state == RolloutState::Running;
@@ -84,13 +85,27 @@ impl Driver {
             .rollout
             .record(Micros(self.clock), kind.clone())
             .unwrap();
+        for event in &events {
+            if let EventKind::WaveOpened { wave } = event.kind {
+                opened_on_evidence(&self.rollout, &self.log, wave);
+            }
+        }
         self.log.extend(events);
         self.note(&kind, &through, ran);
     }
 
-    /// Does what the leader would; false where there is nothing to do.
-    pub(crate) fn lead(&mut self) -> bool {
-        let actions = decide(&self.rollout, Micros(self.clock)).actions;
+    /// Does what the leader would, or lets the time go by that it waits for; false where there is nothing to do.
+    pub(crate) fn lead(&mut self, dice: &mut Dice) -> bool {
+        let decision = decide(&self.rollout, Micros(self.clock));
+        if let Some(question) = &decision.ask {
+            self.measure(question, dice);
+            return true;
+        }
+        let actions = decision.actions;
+        let waits = self.rollout.at_gate().is_some() || self.rollout.state == RolloutState::Waiting;
+        if let Some(at) = decision.wake_at.filter(|_| waits && actions.is_empty()) {
+            self.clock = self.clock.max(at.0);
+        }
         for action in &actions {
             let kind = match action {
                 Action::OpenWave(wave) => EventKind::WaveOpened { wave: *wave },
@@ -99,7 +114,10 @@ impl Driver {
                 Action::Wait => EventKind::Waiting {
                     held: self.rollout.held(),
                 },
-                Action::EndHolds => unreachable!("no hold here ends by itself"),
+                Action::EndHolds => {
+                    self.let_go();
+                    continue;
+                }
                 Action::Finish(state) => EventKind::Finished { state: *state },
                 Action::JudgeGate { .. } => self.rollout.verdict(Micros(self.clock)).unwrap(),
                 Action::MeasuredGate { .. } => unreachable!("never decided"),
@@ -254,7 +272,9 @@ impl Driver {
     pub(crate) fn resume(&mut self) {
         let halted = self.rollout.state == RolloutState::Halted;
         self.acknowledged |= halted;
-        if halted || self.rollout.state == RolloutState::Paused {
+        let at_gate =
+            self.rollout.state == RolloutState::Waiting && !self.rollout.waits_for_holds();
+        if halted || at_gate || self.rollout.state == RolloutState::Paused {
             self.record(EventKind::Resumed {
                 actor: "eve".into(),
                 reason: None,
@@ -305,8 +325,8 @@ impl Driver {
         });
     }
 
-    /// Pins the tenants of every third target that nobody has in hand.
-    pub(crate) fn hold(&mut self) {
+    /// Pins the tenants of every third target that nobody has in hand, for a time or until they are let go.
+    pub(crate) fn hold(&mut self, dice: &mut Dice) {
         if !self.rollout.state.is_active() {
             return;
         }
@@ -327,7 +347,7 @@ impl Driver {
             targets: groups.into_iter().map(group).collect(),
             actor: None,
             reason: None,
-            until: None,
+            until: (dice.roll(2) == 0).then(|| Micros(self.clock + 2_000)),
         });
     }
 

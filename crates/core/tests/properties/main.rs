@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod driver;
 #[cfg(test)]
+mod gates;
+#[cfg(test)]
 mod plans;
 #[cfg(test)]
 mod rollouts;

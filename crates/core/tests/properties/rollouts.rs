@@ -13,6 +13,7 @@ use sanderling_core::{
 };
 
 use crate::driver::{Dice, Driver, failure, limits};
+use crate::gates::{gates, waits_for_something};
 use crate::plans::fleet;
 
 /// A plan with random sizes and limits.
@@ -33,6 +34,10 @@ fn plan(dice: &mut Dice, limited: bool) -> Plan {
         wave.strict = dice.roll(2) == 0;
         wave.concurrency = (dice.roll(2) == 0).then_some(2);
         wave.max_in_flight = widest(wave, concurrency);
+    }
+    let gated = plan.waves.len().saturating_sub(1);
+    for wave in plan.waves.iter_mut().take(gated).filter(|_| limited) {
+        wave.gates = gates(dice);
     }
     plan
 }
@@ -57,9 +62,13 @@ fn random_outcome(_: &TenantId, dice: &mut Dice) -> (Outcome, Option<sanderling_
 }
 
 fn step(driver: &mut Driver, dice: &mut Dice) {
-    match dice.roll(40) {
+    // Waiting takes a person, or the end of a hold.
+    if driver.rollout.state == RolloutState::Waiting && dice.roll(2) == 0 {
+        return driver.let_go();
+    }
+    match dice.roll(42) {
         0..=3 => {
-            driver.lead();
+            driver.lead(dice);
         }
         4..=19 => {
             driver.start(dice);
@@ -71,9 +80,10 @@ fn step(driver: &mut Driver, dice: &mut Dice) {
         38 => driver.retry(dice),
         _ => match dice.roll(20) {
             0 => driver.cancel(),
-            1..=4 => driver.pause(),
+            1 | 2 => driver.skip_gate(),
+            3 | 4 => driver.pause(),
             5..=7 => driver.skip(dice),
-            8..=10 => driver.hold(),
+            8..=10 => driver.hold(dice),
             11..=13 => driver.let_go(),
             14..=16 => driver.pass(dice),
             _ => driver.resume(),
@@ -87,6 +97,7 @@ fn check(driver: &Driver) {
     let tenants = driver.plan.targets.len() + driver.plan.left_out.len();
     assert_eq!(rollout.outcomes().total(), tenants as u64);
     assert_eq!(rollout.started_after_halt, 0);
+    waits_for_something(rollout);
     assert!(rollout.in_flight.len() <= rollout.max_in_flight() as usize);
     for (index, wave) in rollout.waves.iter().enumerate() {
         let targets = driver.targets.values().filter(|t| t.wave == index);
@@ -131,6 +142,7 @@ fn time_halts_exactly(driver: &Driver) {
         _ => None,
     });
     match driver.due() {
+        _ if decision.actions == [Action::EndHolds] => {}
         Some(due) if due <= driver.clock => {
             let halt = halt.expect("a limit of time is reached");
             assert!(matches!(halt.rule, Rule::StallAfter | Rule::MaxDuration));
@@ -139,7 +151,13 @@ fn time_halts_exactly(driver: &Driver) {
         }
         due => {
             assert_eq!(halt, None, "{due:?} at {now:?}");
-            assert_eq!(decision.wake_at, due.map(Micros));
+            let hold = driver.rollout.hold_ends_at;
+            if hold.is_none() && driver.rollout.at_gate().is_none() {
+                assert_eq!(decision.wake_at, due.map(Micros));
+            }
+            // The end of a hold and a gate may wake it sooner.
+            let late = |at: i64| decision.wake_at.is_none_or(|wake| wake.0 > at);
+            assert!(!due.is_some_and(late), "{decision:?} at {now:?}");
         }
     }
 }
@@ -287,7 +305,7 @@ proptest! {
                     1 => driver.take_over(&mut dice),
                     2..=4 => driver.end(&mut dice, fixed),
                     _ => {
-                        let _ = driver.start(&mut dice) || driver.lead();
+                        let _ = driver.start(&mut dice) || driver.lead(&mut dice);
                     }
                 }
             }

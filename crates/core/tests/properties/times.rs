@@ -29,8 +29,11 @@ impl Driver {
             times.1 = times.1.max(at);
         };
         match kind {
-            EventKind::WaveOpened { wave }
-            | EventKind::Swept { wave, .. }
+            // What moved before it was open does not count.
+            EventKind::WaveOpened { wave } => {
+                self.times.waves.insert(*wave, (clock, clock));
+            }
+            EventKind::Swept { wave, .. }
             | EventKind::Started {
                 wave,
                 takeover: false,

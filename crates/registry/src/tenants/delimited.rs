@@ -148,7 +148,7 @@ fn row(record: &ByteRecord, columns: &[Column], sink: &mut Sink) {
     }
     if record.len() != columns.len() {
         let message = format!(
-            "has {} cells where the first line names {} columns; is a comma missing, or a cell with a comma not quoted?",
+            "has {} cells where the first line names {} columns; is a comma missing, a quote not closed, or a cell with a comma not quoted?",
             record.len(),
             columns.len()
         );

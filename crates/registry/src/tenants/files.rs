@@ -103,7 +103,12 @@ fn walk(
     files: &mut Vec<PathBuf>,
 ) -> Result<(), String> {
     let directory = plain(&root.join(below));
-    let cannot = |e: std::io::Error| format!("cannot read directory {}: {e}", directory.display());
+    let cannot = |e: std::io::Error| {
+        let directory = directory.display();
+        format!(
+            "cannot read directory {directory}: {e}; create it, or correct `tenants` under [fleet]"
+        )
+    };
     let mut names = Vec::new();
     for entry in std::fs::read_dir(&directory).map_err(cannot)? {
         names.push(entry.map_err(cannot)?.file_name());

@@ -8,7 +8,7 @@ mod text;
 
 use sanderling_coordinator::Planned;
 use sanderling_core::summary::RolloutSummary;
-use sanderling_core::{Outcome, Rollout, RolloutId};
+use sanderling_core::{Outcome, OutcomeCounts, Rollout, RolloutId};
 use sanderling_store::RolloutRecord;
 
 pub(crate) use text::text;
@@ -78,9 +78,13 @@ pub(crate) fn nothing_to_do(wiring: &Wiring, planned: &Planned) -> anyhow::Resul
         planned.plan.target
     ));
     if exit != Exit::Done {
+        let mut others = OutcomeCounts::default();
+        for outcome in Outcome::ALL.into_iter().filter(|o| *o != Outcome::UpToDate) {
+            others.add(outcome, planned.left_out(outcome));
+        }
         wiring
             .printer
-            .result(&format!("not there: {}", render::outcomes(&rollout)));
+            .result(&format!("left out: {}", render::counts(&others)));
     }
     Ok(exit)
 }

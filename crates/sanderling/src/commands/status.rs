@@ -18,9 +18,7 @@ pub(crate) async fn run(wiring: &Wiring, args: &Status) -> anyhow::Result<Exit> 
     let selector = selection::selector(args.tenants.as_deref())?;
     let store = wiring.store_if_any().await?;
     if store.is_none() {
-        wiring
-            .printer
-            .talk("there is no control store yet: rollouts, holds and amendments of migrations are not known");
+        wiring.printer.talk(super::tenants::NO_STORE);
     }
     let report = sanderling_coordinator::status(&fleet, &selector, store.as_deref())
         .await

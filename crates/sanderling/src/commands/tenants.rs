@@ -1,10 +1,14 @@
-//! `sanderling tenants hold | release | cancel`
+//! `sanderling tenants list | show | hold | release | cancel`
+
+mod entry;
+mod list;
+mod show;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::bail;
-use sanderling_coordinator::select_any;
+use sanderling_coordinator::{TenantReport, select_any};
 use sanderling_core::{Micros, TenantId};
 use sanderling_store::{Hold, HoldRecord, Store, TenantsReceipt};
 use serde_json::json;
@@ -21,9 +25,15 @@ use crate::wiring::Wiring;
 /// Tenants named in the text of an answer.
 const NAMED: usize = 10;
 
+/// Said where only tenants can be looked at.
+pub(super) const NO_STORE: &str =
+    "there is no control store yet: rollouts, holds and amendments of migrations are not known";
+
 /// Runs one of them.
 pub(crate) async fn run(wiring: &Wiring, args: &Tenants) -> anyhow::Result<Exit> {
     match args {
+        Tenants::List { selector } => list::run(wiring, selector.as_deref()).await,
+        Tenants::Show { id } => show::run(wiring, id).await,
         Tenants::Hold {
             tenants,
             reason,
@@ -102,6 +112,24 @@ async fn cancel(wiring: &Wiring, selectors: &[String], reason: &str) -> anyhow::
         named(&receipt.in_flight)
     ));
     Ok(Exit::Error)
+}
+
+/// `behind, 2 to apply`, or what is the matter there.
+fn stands(report: &TenantReport) -> String {
+    let state = report.state.as_str();
+    let what = match report.to_apply.len() {
+        0 => state.to_owned(),
+        n => format!("{state}, {n} to apply"),
+    };
+    render::because(what, report.remark.as_deref())
+}
+
+/// `held by anna until 2026-12-01T06:00:00Z: moves house`
+fn held(hold: &HoldRecord) -> String {
+    let until = hold
+        .until
+        .map_or_else(String::new, |at| format!(" until {}", render::time(at)));
+    format!("held by {}{until}: {}", hold.actor, hold.reason)
 }
 
 /// The tenants that were typed.

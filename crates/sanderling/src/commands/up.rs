@@ -4,7 +4,7 @@ use std::io::{BufRead, IsTerminal, Write};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use sanderling_claims::Claims;
 use sanderling_coordinator::{Fleet, Planned};
 use sanderling_core::{Outcome, RolloutId, RolloutState, TenantId};
@@ -171,9 +171,10 @@ async fn submit(
     };
     let submitted = store.submit(&submission).await.map_err(|error| match &error {
         StoreError::Overlap { rollout, .. } => {
-            let advice = format!("follow it with `sanderling rollout show {rollout}`, or end it with `sanderling rollout cancel {rollout} --reason \"…\"`; where one migration of it failed and was corrected: \
-                 `sanderling rollout retry {rollout} --amend VERSION --reason \"…\"`");
-            anyhow::Error::from(error).context(advice)
+            anyhow!(
+                "{error}; look at it with `sanderling rollout show {rollout}`, or end it with `sanderling rollout cancel {rollout} --reason \"…\"`; \
+                 where one migration of it failed and was corrected: `sanderling rollout retry {rollout} --amend VERSION --reason \"…\"`"
+            )
         }
         _ => error.into(),
     })?;

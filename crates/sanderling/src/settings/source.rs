@@ -163,10 +163,28 @@ impl Tree {
         self.value(path).and_then(Value::origin) == Some("the environment")
     }
 
+    /// The variable that the value at a path came from; of a table that only variables have made, the first one.
+    fn variable(&self, path: &[String]) -> Option<Vec<String>> {
+        let mut path = path.to_vec();
+        while let ValueKind::Table(table) = &self.value(&path)?.kind {
+            let ours = |key: &&String| {
+                let mut below = path.clone();
+                below.push((*key).clone());
+                self.variable(&below).is_some()
+            };
+            let first = table.keys().min()?.clone();
+            if !table.keys().all(|key| ours(&key)) {
+                return None;
+            }
+            path.push(first);
+        }
+        self.is_variable(&path).then_some(path)
+    }
+
     /// A sentence with the place of a key in front: `sanderling.toml:12: worker.slots: …`, or the variable's name.
     pub(super) fn problem(&self, path: &[String], message: &str) -> String {
-        if self.is_variable(path) {
-            return format!("{PREFIX}{}: {message}", path.join("__").to_uppercase());
+        if let Some(variable) = self.variable(path) {
+            return format!("{PREFIX}{}: {message}", variable.join("__").to_uppercase());
         }
         let line = self
             .lines

@@ -149,6 +149,10 @@ fn wrong_variables_are_named() {
         wrong("SANDERLING_WORKER__SLOT", "1"),
         "SANDERLING_WORKER__SLOT: unknown key; did you mean `slots`?"
     );
+    assert_eq!(
+        wrong("SANDERLING_WORKR__SLOTS", "1"),
+        "SANDERLING_WORKR__SLOTS: unknown key; did you mean `worker`?"
+    );
     assert!(
         wrong("SANDERLING_ROLLOUT__WAVES__0__COUNT", "1")
             .contains("waves cannot be given by a variable")

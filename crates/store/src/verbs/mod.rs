@@ -12,6 +12,7 @@ pub(crate) mod events;
 pub(crate) mod hold;
 pub(crate) mod lead;
 pub(crate) mod list;
+pub(crate) mod newest;
 pub(crate) mod note;
 pub(crate) mod overlap;
 pub(crate) mod pause;

@@ -44,9 +44,12 @@ impl Verb for Resume {
             }
             RolloutState::Waiting if locked.rollout.waits_for_holds() => {
                 return Err(StoreError::Refused(format!(
-                    "rollout {id} waits for {} held tenants, and goes on by itself when they are let go: \
+                    "rollout {id} waits for {} held, and goes on by itself when they are let go: \
                      `sanderling tenants release --tenants ID`, or leave them out with `sanderling rollout skip {id} --tenant ID --reason …`",
-                    locked.rollout.held()
+                    match locked.rollout.held() {
+                        1 => "1 tenant that is".to_owned(),
+                        n => format!("{n} tenants that are"),
+                    }
                 ))
                 .into());
             }

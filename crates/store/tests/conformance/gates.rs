@@ -12,7 +12,7 @@ use crate::fleet::{
     AnyStore, LEASE, act, ended, plan, report, rollout, running, start_one, worker,
 };
 
-fn errors() -> Gate {
+pub(crate) fn errors() -> Gate {
     Gate {
         name: "errors".into(),
         kind: GateKind::Promql(Promql {
@@ -44,7 +44,7 @@ fn bake() -> Gate {
     }
 }
 
-fn measured(evaluation: u32, result: Verdict) -> Action {
+pub(crate) fn measured(evaluation: u32, result: Verdict) -> Action {
     Action::MeasuredGate {
         wave: 0,
         gate: 0,
@@ -60,7 +60,7 @@ fn measured(evaluation: u32, result: Verdict) -> Action {
     }
 }
 
-fn skip(gate: &str) -> Command {
+pub(crate) fn skip(gate: &str) -> Command {
     Command::SkipGate {
         gate: gate.into(),
         reason: "moved".into(),
@@ -77,7 +77,7 @@ async fn at(store: &AnyStore, fleet: &str, gate: Gate) -> RolloutId {
     id
 }
 
-async fn refused(store: &AnyStore, id: &RolloutId, action: Action) -> String {
+pub(crate) async fn refused(store: &AnyStore, id: &RolloutId, action: Action) -> String {
     let leader = store.lead(&worker("leader"), LEASE).await.unwrap();
     let seq = rollout(store, id).await.last_seq;
     match store.act(&leader.unwrap(), id, seq, &action).await {

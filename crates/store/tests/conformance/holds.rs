@@ -44,7 +44,7 @@ fn names(tenants: impl IntoIterator<Item = usize>) -> Vec<TenantId> {
 }
 
 /// The leader does what `decide` says; what that was.
-async fn lead(store: &AnyStore, id: &RolloutId) -> Option<Action> {
+pub(crate) async fn lead(store: &AnyStore, id: &RolloutId) -> Option<Action> {
     let record = record(store, id).await;
     let action = decide(&record.rollout, record.now)
         .actions

@@ -11,9 +11,11 @@ mod commands;
 mod concurrency;
 mod fleet;
 mod gates;
+mod held_at_gates;
 mod holds;
 mod kept;
 mod leader;
+mod newest;
 mod older;
 mod opening;
 mod random;
@@ -98,6 +100,12 @@ macro_rules! backends {
             amend::{
                 an_amended_rollout_grants_the_new_text, an_amendment_is_compared_and_set, an_ended_rollout_owns_its_tenants_again,
                 what_is_in_flight_is_not_amended_away,
+            },
+            newest::{ the_newest_target_of_each_tenant },
+            held_at_gates::{
+                a_release_at_a_gate_that_says_nothing, a_hold_that_ends_by_itself_at_a_gate, a_release_while_a_gate_has_halted_it,
+                a_hold_that_ends_in_a_pause_at_a_gate, a_retry_of_who_is_held_passes_no_gate,
+                a_skipped_gate_stays_skipped_when_a_hold_ends, the_last_held_tenant_is_skipped_at_a_gate,
             },
             table::{ every_verb_from_every_state },
             random::{ tallies_agree_with_targets },

@@ -47,6 +47,7 @@ fn hold_ended(wave: usize) -> EventKind {
 fn resume() -> EventKind {
     EventKind::Resumed {
         actor: "eve".into(),
+        reason: None,
     }
 }
 
@@ -215,6 +216,7 @@ fn a_retry_of_a_held_tenant_passes_no_gate() {
                 cause: Some(broken().cause.to_string()),
                 targets: 1,
             }],
+            reason: None,
         };
         record(&mut rollout, at, retried);
         record(&mut rollout, at, hold(0));

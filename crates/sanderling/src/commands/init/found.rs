@@ -42,6 +42,13 @@ impl Found {
 
     /// Reads `.env` of the directory; what is set in the environment goes before it.
     pub(super) fn look(directory: &Path, base: &Path) -> anyhow::Result<Self> {
+        if !directory.is_dir() {
+            return Err(UsageError(format!(
+                "--from: there is no directory {}",
+                directory.display()
+            ))
+            .into());
+        }
         let file = directory.join(".env");
         let written = match std::fs::read_to_string(&file) {
             Ok(text) => text,
