@@ -13,6 +13,7 @@ mod chaos;
 mod cli;
 mod cluster;
 mod databases;
+mod demo;
 mod everyday;
 mod faults;
 mod fleet;

@@ -66,6 +66,8 @@ pub(crate) enum Command {
     Doctor(Doctor),
     /// Write a commented configuration, a tenant file and a first migration
     Init(Init),
+    /// Watch a made-up fleet of 300 SQLite files go through a halt, a mended migration and a killed worker
+    Demo(Demo),
     /// Write an empty migration with the next version
     New {
         /// What it does, in a few words: `add_invoices`
@@ -166,6 +168,14 @@ pub(crate) struct Init {
     /// Take over what this directory has: .env, DATABASE_URL, DBMATE_* and a directory of migrations
     #[arg(long, value_name = "DIR")]
     pub(crate) from: Option<PathBuf>,
+}
+
+/// `sanderling demo`
+#[derive(Debug, Args)]
+pub(crate) struct Demo {
+    /// Where: a new or empty directory, which is kept. A temporary one that is removed, if absent
+    #[arg(long, value_name = "DIR")]
+    pub(crate) directory: Option<PathBuf>,
 }
 
 /// `sanderling status`

@@ -1,6 +1,7 @@
 //! The commands: one file each, `<noun>/<verb>.rs`.
 
 mod completions;
+mod demo;
 mod discover;
 mod doctor;
 mod init;
@@ -48,6 +49,9 @@ pub(crate) fn run(cli: Cli, printer: Printer) -> anyhow::Result<Exit> {
     {
         return runtime.block_on(discover::run(printer, &request));
     }
+    if let Command::Demo(args) = &cli.command {
+        return runtime.block_on(demo::run(printer, &cli.global, args));
+    }
     let wiring = Wiring::load(&cli.global, printer)?;
     runtime.block_on(async {
         match cli.command {
@@ -66,6 +70,7 @@ pub(crate) fn run(cli: Cli, printer: Printer) -> anyhow::Result<Exit> {
             Command::Completions { shell } => Ok(completions::run(shell)),
             Command::Man { directory } => man::run(printer, &directory),
             Command::Init(args) => init::run(printer, &cli.global.config, &args),
+            Command::Demo(args) => demo::run(printer, &cli.global, &args).await,
         }
     })
 }

@@ -42,8 +42,12 @@ pub(crate) fn write(path: &Path, request: &Selection, planned: &Planned) -> anyh
 
 /// Reads the file.
 pub(crate) fn read(path: &Path) -> anyhow::Result<Document> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| UsageError(format!("--plan {}: {error}", path.display())))?;
+    let text = std::fs::read_to_string(path).map_err(|error| {
+        let path = path.display();
+        UsageError(format!(
+            "--plan {path}: {error}; write one with `sanderling plan --out FILE`"
+        ))
+    })?;
     Ok(serde_json::from_str(&text).map_err(|error| {
         UsageError(format!(
             "--plan {}: not a plan ({error}); write one with `sanderling plan --out FILE`",
@@ -71,7 +75,7 @@ pub(crate) async fn compare(
                 return Ok(());
             }
             bail!(
-                "this plan was carried out by rollout {}, which is {}; for what is left make a new plan with \
+                "this plan was carried out by rollout {} ({}); for what is left make a new plan with \
                  `sanderling plan --out FILE`",
                 rollout.id,
                 rollout.state.as_str().replace('_', " ")
