@@ -251,11 +251,12 @@ pub(crate) enum Rollout {
         reason: Option<String>,
     },
     /// Try targets again, and let the rollout go on
+    #[command(group(clap::ArgGroup::new("which").required(true).multiple(true).args(["failed", "class", "not_started", "amend"])))]
     Retry {
         /// The rollout
         id: String,
         /// All failed targets
-        #[arg(long, required_unless_present_any = ["class", "not_started", "amend"])]
+        #[arg(long)]
         failed: bool,
         /// Only those that failed with this class of error
         #[arg(long, value_name = "CLASS")]
