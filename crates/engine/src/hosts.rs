@@ -14,6 +14,7 @@ use crate::grouping::{by_group, in_order};
 use crate::port::{Catalog, Driver, EngineError};
 use crate::postgres::{Keeping, PostgresDriver};
 use crate::role::RoleTemplate;
+use crate::search_path::SearchPath;
 use crate::sqlite::SqliteDriver;
 
 /// How long a claim lasts where nobody says.
@@ -33,6 +34,8 @@ pub struct HostConfig {
     pub direct_url: Option<Reference>,
     /// The role that migrations run as on a PostgreSQL host; none is the login role.
     pub role: Option<RoleTemplate>,
+    /// What migrations see beside their tenant's schema on a PostgreSQL host.
+    pub search_path: SearchPath,
     /// The budget of connections that all workers share. This process has at most so many open at one time, idle ones
     /// of all databases included, as long as the store grants it no more sessions; one visit may go beside them.
     pub connections: u32,
@@ -233,6 +236,7 @@ impl Hosts {
                 config.connections,
                 self.keeping,
                 config.role.clone(),
+                config.search_path.clone(),
             )
             .map(|driver| Opened::Postgres(Arc::new(driver))),
             Dialect::Sqlite => SqliteDriver::new(host, &url, &config.base_dir)

@@ -10,6 +10,7 @@ mod postgres;
 mod progress;
 mod redact;
 mod role;
+mod search_path;
 mod send;
 mod sqlite;
 
@@ -20,3 +21,4 @@ pub use port::{
     Step, StepOutcome,
 };
 pub use role::RoleTemplate;
+pub use search_path::SearchPath;

@@ -48,6 +48,20 @@ impl RoleTemplate {
         Ok(Self(pieces))
     }
 
+    /// The names that it can stand for, as a pattern of `LIKE`.
+    pub(crate) fn pattern(&self) -> String {
+        let escaped = |text: &str| {
+            text.replace('\\', r"\\")
+                .replace('%', r"\%")
+                .replace('_', r"\_")
+        };
+        let piece = |piece: &Piece| match piece {
+            Piece::Text(text) => escaped(text),
+            Piece::Schema | Piece::Database => "%".to_owned(),
+        };
+        self.0.iter().map(piece).collect()
+    }
+
     /// The role's name for a tenant, by the names that the server has for its schema and database.
     pub(crate) fn render(&self, schema: &str, database: &str) -> String {
         let piece = |piece: &Piece| match piece {
@@ -73,6 +87,8 @@ mod tests {
             let parsed = RoleTemplate::parse(template).unwrap();
             assert_eq!(parsed.render("t {{database}}", "d"), role);
         }
+        let pattern = RoleTemplate::parse(r"{{schema}}_o%\x").unwrap().pattern();
+        assert_eq!(pattern, r"%\_o\%\\x");
     }
 
     #[test]

@@ -37,6 +37,7 @@ impl Wiring {
             url: host.url.reference().clone(),
             direct_url: host.direct_url.as_ref().map(|url| url.reference().clone()),
             role: host.role.clone(),
+            search_path: host.search_path.clone(),
             connections: host.connections,
             base_dir: self.settings.base_dir.clone(),
         });

@@ -9,6 +9,7 @@ use sanderling_core::{Failure, HostName, Inspection, Place, Standing, StoreId, V
 
 use super::connect::{Connection, Key, Purpose, text};
 use super::connections::{Connections, Keeping};
+use super::entries::Entries;
 use super::errors::{MISSING, Trouble};
 use super::guard::{Guard, RESET};
 use super::names::{Schema, literal};
@@ -21,6 +22,7 @@ use crate::grouping::by_group;
 use crate::port::{Catalog, Claim, Decision, Driver, EngineError, Lack, Limits, Session, Step};
 use crate::progress::not_rehearsed;
 use crate::role::RoleTemplate;
+use crate::search_path::SearchPath;
 
 /// The limits under which a person moves a fence.
 const BY_HAND: Purpose = Purpose::Change {
@@ -33,6 +35,8 @@ pub(crate) struct Shared {
     pub(crate) connections: Connections,
     /// Databases, by oid, in which this process has seen the fence's table. A name may come to mean another one.
     fenced: Mutex<HashSet<String>>,
+    /// Databases, by oid, in which this process has looked at what the schemas of the path hold.
+    looked_at: Mutex<HashSet<String>>,
 }
 
 /// The driver of one PostgreSQL server.
@@ -40,6 +44,7 @@ pub(crate) struct PostgresDriver {
     shared: Arc<Shared>,
     limit: usize,
     role: Option<RoleTemplate>,
+    search_path: SearchPath,
 }
 
 impl Shared {
@@ -50,6 +55,25 @@ impl Shared {
         }
         fence::ensure(connection).await?;
         self.fenced().insert(connection.database_oid.clone());
+        Ok(())
+    }
+
+    /// Looks at what the schemas of the path hold; asks the server once per database and process.
+    async fn look_at_path(
+        &self,
+        connection: &mut Connection,
+        entries: &Entries,
+    ) -> Result<(), Trouble> {
+        let looked_at = || {
+            self.looked_at
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+        };
+        if entries.is_empty() || looked_at().contains(&connection.database_oid) {
+            return Ok(());
+        }
+        entries.demand_unplanted(connection).await?;
+        looked_at().insert(connection.database_oid.clone());
         Ok(())
     }
 
@@ -69,6 +93,7 @@ impl Shared {
         limits: &Limits,
     ) -> Result<(), Trouble> {
         self.ensure_fence(connection).await?;
+        self.look_at_path(connection, &guard.entries).await?;
         if !limits.create_missing {
             return Ok(());
         }
@@ -131,15 +156,18 @@ impl PostgresDriver {
         connections: u32,
         keeping: Keeping,
         role: Option<RoleTemplate>,
+        search_path: SearchPath,
     ) -> Result<Self, Failure> {
         let limit = usize::try_from(connections).unwrap_or(usize::MAX).max(1);
         Ok(Self {
             shared: Arc::new(Shared {
                 connections: Connections::new(host, setting, url, limit, keeping)?,
                 fenced: Mutex::default(),
+                looked_at: Mutex::default(),
             }),
             limit,
             role,
+            search_path,
         })
     }
 
@@ -166,6 +194,10 @@ impl PostgresDriver {
                 statement_timeout_ms: limits.statement_timeout_ms,
             },
         }
+    }
+
+    fn entries(&self) -> Result<Entries, Failure> {
+        Entries::new(&self.search_path, self.role.as_ref())
     }
 
     fn look(database: Option<String>) -> Key {
@@ -219,7 +251,10 @@ impl Driver for PostgresDriver {
     ) -> Result<Box<dyn Session>, EngineError> {
         let schema = Schema::of(place).map_err(EngineError)?;
         let key = Self::change(place, limits);
-        let guard = Guard::new(schema, claim).map_err(EngineError)?;
+        let entries = self.entries().map_err(EngineError)?;
+        let guard = Guard::new(schema, claim)
+            .and_then(|guard| guard.with_entries(entries))
+            .map_err(EngineError)?;
         let named = |database: &str| {
             let template = self.role.as_ref()?;
             Some(template.render(&guard.schema.name, database))
@@ -270,7 +305,14 @@ impl Driver for PostgresDriver {
     async fn lacks(&self, connections: u32, create: bool) -> Result<Vec<Lack>, EngineError> {
         let opener = &self.shared.connections;
         let mut connection = opener.visit(&Self::look(None)).await.map_err(EngineError)?;
-        let lacks = room::lacks(&mut connection, connections, create).await;
+        let entries = self.entries().map_err(EngineError)?;
+        let mut lacks = room::lacks(&mut connection, connections, create).await;
+        if let Ok(lacks) = &mut lacks {
+            match entries.lacks(&mut connection).await {
+                Ok(more) => lacks.extend(more),
+                Err(trouble) => return Err(EngineError(opener.named(trouble.failure()))),
+            }
+        }
         connection.close().await;
         lacks.map_err(|trouble| EngineError(opener.named(trouble.failure())))
     }

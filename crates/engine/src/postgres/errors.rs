@@ -9,6 +9,9 @@ use crate::redact::{redact, without_values};
 /// The code of a failure that says with certainty that a place is not there: no message of anybody can arrive.
 pub(crate) const MISSING: &str = "missing";
 
+/// The code of a search path that was moved, or of which a schema cannot be trusted.
+pub(crate) const SEARCH_PATH: &str = "search_path";
+
 /// The code of a fence that is somebody else's.
 pub(crate) const FENCE_OWNER: &str = "fence_owner";
 
@@ -35,6 +38,8 @@ pub(crate) mod state {
     pub(crate) const ROLE: &str = "SDROL";
     /// The migration moved the search path.
     pub(crate) const PATH: &str = "SDPTH";
+    /// A schema of the host's search path is missing, or others may write into it.
+    pub(crate) const ENTRY: &str = "SDENT";
     /// The ledger row could not be written because another is in its place.
     pub(crate) const TAKEN: &str = "SDROW";
 }
@@ -62,9 +67,11 @@ const CLASSES: &[(&str, ErrorClass)] = &[
     ("SDMIS", ErrorClass::Precondition),
     ("SDUNF", ErrorClass::Internal),
     ("SDROW", ErrorClass::Precondition),
+    ("SDENT", ErrorClass::Precondition),
     ("SDOWN", ErrorClass::Precondition),
     ("SDROL", ErrorClass::Permission),
     (FENCE_OWNER, ErrorClass::Precondition),
+    (SEARCH_PATH, ErrorClass::Precondition),
 ];
 
 /// The class of a SQLSTATE. What is not listed is the migration's own fault: syntax, objects, constraints, data.

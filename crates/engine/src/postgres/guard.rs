@@ -3,6 +3,7 @@
 
 use sanderling_core::{Epoch, Failure, LedgerRow, RolloutId, StoreId, TenantId};
 
+use super::entries::Entries;
 use super::errors::state;
 use super::names::{Schema, literal};
 use super::ownership;
@@ -54,6 +55,8 @@ pub(crate) const LEDGER_COLUMNS: &str = "version, checksum, state, epoch::text, 
 pub(crate) struct Guard {
     pub(crate) schema: Schema,
     pub(super) path: String,
+    /// What stands in the path behind the tenant's schema.
+    pub(super) entries: Entries,
     store: String,
     claim: String,
     pub(super) rollout: String,
@@ -73,6 +76,7 @@ impl Guard {
     pub(crate) fn new(schema: Schema, claim: &Claim) -> Result<Self, Failure> {
         Ok(Self {
             path: literal(&format!("{}, pg_temp", schema.ident))?.to_string(),
+            entries: Entries::default(),
             store: literal(claim.store.as_str())?.to_string(),
             claim: literal(claim.nonce.as_str())?.to_string(),
             rollout: literal(claim.rollout.as_str())?.to_string(),
@@ -86,6 +90,15 @@ impl Guard {
             tenant: claim.tenant.clone(),
             schema,
         })
+    }
+
+    /// The same claim, whose migrations see more schemas than the tenant's own.
+    pub(crate) fn with_entries(mut self, entries: Entries) -> Result<Self, Failure> {
+        let schema = &self.schema.ident;
+        let path = format!("{schema}{}, pg_temp", entries.behind(schema));
+        self.path = literal(&path)?.to_string();
+        self.entries = entries;
+        Ok(self)
     }
 
     /// The same claim, whose migrations run as a role of the tenant's.
@@ -102,7 +115,7 @@ impl Guard {
     /// A statement after which the migration's role is taken on, if it has one.
     pub(crate) fn assume_role(&self, tag: &str) -> Result<Option<String>, Failure> {
         self.role()?
-            .map(|role| role.assume(&self.schema, tag))
+            .map(|role| role.assume(&self.schema, &self.entries, tag))
             .transpose()
     }
 
@@ -116,7 +129,7 @@ impl Guard {
         *store == self.store_id
     }
 
-    /// Names resolve in the tenant's schema and, last, in the session's temporary one. As a function, because SET
+    /// Names resolve in the tenant's schema, the host's entries and, last, in the session's temporary one. As a function, because SET
     /// would store the names as it likes to quote them, and the tail compares.
     pub(crate) fn search_path(&self) -> String {
         format!(
@@ -202,7 +215,7 @@ END IF;
 IF pg_catalog.current_setting('transaction_isolation') <> 'read committed' THEN
  RAISE EXCEPTION USING ERRCODE = '{UNFIT}', MESSAGE = 'the session is not in READ COMMITTED';
 END IF;
-PERFORM pg_catalog.set_config('application_name', {application}, true);
+{entries}PERFORM pg_catalog.set_config('application_name', {application}, true);
 {lock}{fence};
 IF NOT FOUND THEN
  RAISE EXCEPTION USING ERRCODE = '{FENCED}', MESSAGE = 'the fence refuses this claim';
@@ -210,6 +223,7 @@ END IF;
 {create}LOCK TABLE {ledger} IN ROW EXCLUSIVE MODE;
 {owned}{last}END ${tag}$",
             schema_name = schema.literal,
+            entries = self.entries.demand()?,
             MISSING = state::MISSING,
             UNFIT = state::UNFIT,
             FENCED = state::FENCED,

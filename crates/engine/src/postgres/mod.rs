@@ -5,6 +5,7 @@ mod catalog;
 mod connect;
 mod connections;
 mod driver;
+mod entries;
 mod errors;
 mod fence;
 mod guard;

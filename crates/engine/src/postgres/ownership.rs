@@ -17,7 +17,7 @@ const OURS: &str = "(c.relkind = 'r'
 
 /// Whether `o`, an owner, is the login role, a role that it is a member of, or a superuser, who needs no trick. A
 /// superuser counts as a member of every role, so there only what was granted counts.
-const TRUSTED: &str = "(o.rolsuper OR o.rolname = CURRENT_USER
+pub(super) const TRUSTED: &str = "(o.rolsuper OR o.rolname = CURRENT_USER
  OR EXISTS (SELECT FROM pg_catalog.pg_auth_members m JOIN pg_catalog.pg_roles me ON me.oid = m.member
  WHERE m.roleid = o.oid AND me.rolname = CURRENT_USER)
  OR (pg_catalog.pg_has_role(o.oid, 'MEMBER')

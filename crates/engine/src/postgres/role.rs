@@ -3,6 +3,7 @@
 use sanderling_core::{ErrorClass, Failure};
 use sanderling_sql::quote::Quoted;
 
+use super::entries::Entries;
 use super::errors::{ServerError, state};
 use super::names::{Schema, ident, literal};
 
@@ -36,7 +37,12 @@ impl Role {
     /// Takes the role on until the transaction ends or `AS_LOGIN` gives it up, and raises unless that is what
     /// happened (`none` is no role) and names still resolve in the tenant's schema: where the role may not use it,
     /// `CREATE TABLE` would go to the temporary one without an error.
-    pub(super) fn assume(&self, schema: &Schema, tag: &str) -> Result<String, Failure> {
+    pub(super) fn assume(
+        &self,
+        schema: &Schema,
+        entries: &Entries,
+        tag: &str,
+    ) -> Result<String, Failure> {
         let not_taken = literal(&format!("the session did not become role {}", self.ident))?;
         let not_usable = literal(&format!(
             "role {role} may not use schema {schema}: GRANT USAGE, CREATE ON SCHEMA {schema} TO {role}, or let it own \
@@ -44,6 +50,7 @@ impl Role {
             role = self.ident,
             schema = schema.ident
         ))?;
+        let path_usable = self.may_use(entries)?;
         Ok(format!(
             "DO ${tag}$ BEGIN
 PERFORM pg_catalog.set_config('role', {role}, true);
@@ -53,9 +60,29 @@ END IF;
 IF pg_catalog.current_schema() IS DISTINCT FROM {schema}::name THEN
  RAISE EXCEPTION USING ERRCODE = '{ROLE}', MESSAGE = {not_usable};
 END IF;
-END ${tag}$",
+{path_usable}END ${tag}$",
             role = self.literal,
             schema = schema.literal,
+            ROLE = state::ROLE,
+        ))
+    }
+
+    /// plpgsql that raises where the role, once taken on, may not use the rest of the path.
+    fn may_use(&self, entries: &Entries) -> Result<String, Failure> {
+        if entries.is_empty() {
+            return Ok(String::new());
+        }
+        let message = literal(&format!(
+            "role {role} may not use all of the host's search_path: GRANT USAGE ON SCHEMA {names} TO {role}",
+            role = self.ident,
+            names = entries.names(),
+        ))?;
+        Ok(format!(
+            "IF NOT ({usable}) THEN
+ RAISE EXCEPTION USING ERRCODE = '{ROLE}', MESSAGE = {message};
+END IF;
+",
+            usable = entries.usable(),
             ROLE = state::ROLE,
         ))
     }

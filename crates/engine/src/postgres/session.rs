@@ -203,6 +203,9 @@ impl PostgresSession {
                 Err(failure) => StepOutcome::Failed(failure),
             },
             (Part::Guard, state::MISSING) => StepOutcome::Failed(self.not_there(failure).await),
+            (Part::Guard, state::ENTRY) => {
+                StepOutcome::Failed(self.shared.connections.named(guard_failure(failure)))
+            }
             (Part::Guard, _) => StepOutcome::Failed(guard_failure(failure)),
             // A piece that holds several statements shifts the count, so the code decides, not the part.
             _ if ended => StepOutcome::Failed(at_step(transaction_ended())),

@@ -2,7 +2,7 @@
 
 use sanderling_core::{ErrorClass, Failure};
 
-use super::errors::state;
+use super::errors::{SEARCH_PATH, state};
 use crate::ledger::{TABLE, at_statement};
 use crate::port::Step;
 
@@ -30,6 +30,8 @@ pub(super) fn guard_failure(mut failure: Failure) -> Failure {
     if failure.cause.code == state::OWNER {
         failure.cause.class = ErrorClass::Precondition;
         failure.cause.code = "ledger_owner".into();
+    } else if failure.cause.code == state::ENTRY {
+        failure.cause.code = SEARCH_PATH.into();
     } else if failure.cause.code == "42P01" {
         failure.cause.class = ErrorClass::Precondition;
         failure.message = format!(
@@ -44,7 +46,7 @@ pub(super) fn guard_failure(mut failure: Failure) -> Failure {
 pub(super) fn tail_failure(mut failure: Failure) -> Failure {
     match failure.cause.code.as_str() {
         state::TAKEN => failure.cause.code = "ledger_row".into(),
-        state::PATH => failure.cause.code = "search_path".into(),
+        state::PATH => failure.cause.code = SEARCH_PATH.into(),
         _ => {}
     }
     failure

@@ -12,6 +12,7 @@ mod postgres;
 mod rehearse;
 mod resistance;
 mod roles;
+mod search_path;
 mod sqlite;
 mod sqlite_leftovers;
 mod stepwise;

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use sanderling_core::{ErrorClass, HostName, Place, Standing};
-use sanderling_engine::{HostConfig, Hosts};
+use sanderling_engine::{HostConfig, Hosts, SearchPath};
 use sanderling_secrets::Reference;
 use sanderling_sql::Dialect;
 use sanderling_testkit::{Postgres, unique};
@@ -136,6 +136,7 @@ fn config(name: &str, url: &str) -> HostConfig {
         url: Reference::new(url),
         direct_url: None,
         role: None,
+        search_path: SearchPath::default(),
         connections: 3,
         base_dir: PathBuf::from("/nowhere"),
     }

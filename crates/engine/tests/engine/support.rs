@@ -12,7 +12,9 @@ use sanderling_core::{
     Checksum, Epoch, HostName, LedgerRow, Nonce, Place, RolloutId, StoreId, TenantId, Version,
     WorkerId,
 };
-use sanderling_engine::{Claim, Driver, HostConfig, Hosts, Limits, Session, Step, StepOutcome};
+use sanderling_engine::{
+    Claim, Driver, HostConfig, Hosts, Limits, SearchPath, Session, Step, StepOutcome,
+};
 use sanderling_secrets::Reference;
 use sanderling_sql::{Dialect, Sending, Statement};
 use sanderling_testkit::{Postgres, unique};
@@ -110,6 +112,7 @@ impl Fleet {
             url: Reference::new(url.replace('$', "$$")),
             direct_url: None,
             role: None,
+            search_path: SearchPath::default(),
             connections: 4,
             base_dir,
         };

@@ -8,7 +8,7 @@ use anyhow::Context;
 use sanderling_coordinator::Fleet;
 use sanderling_core::selector::Selector;
 use sanderling_core::{HostName, Place, Tenant, TenantId};
-use sanderling_engine::{EngineError, HostConfig, Hosts};
+use sanderling_engine::{EngineError, HostConfig, Hosts, SearchPath};
 use sanderling_secrets::Reference;
 use sanderling_sql::Dialect;
 
@@ -53,6 +53,7 @@ pub(crate) async fn run(printer: Printer, request: &Request) -> anyhow::Result<E
         url: Reference::new(&request.url),
         direct_url: None,
         role: None,
+        search_path: SearchPath::default(),
         connections: CONNECTIONS,
         base_dir: PathBuf::from("."),
     }])?);

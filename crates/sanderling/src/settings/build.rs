@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use sanderling_core::HostName;
-use sanderling_engine::RoleTemplate;
+use sanderling_engine::{RoleTemplate, SearchPath};
 
 use super::error::SettingsError;
 use super::model::{ClaimsSettings, ControlSettings, HostSettings, Settings};
@@ -178,9 +178,11 @@ fn host(reader: &mut Reader<'_>, name: &str, base: &Path) -> HostSettings {
         .has(&direct)
         .then(|| url::read(reader, &direct, None, &schemes[..2], base));
     let role = role(reader, &below(&at, "role"));
+    let search_path = search_path(reader, &below(&at, "search_path"));
     for (key, given) in [
         ("direct_url", direct_url.is_some()),
         ("role", role.is_some()),
+        ("search_path", search_path.is_some()),
     ] {
         if is_sqlite && given {
             let why = "is for PostgreSQL; this host is a directory of SQLite files";
@@ -192,6 +194,7 @@ fn host(reader: &mut Reader<'_>, name: &str, base: &Path) -> HostSettings {
         url,
         direct_url,
         role,
+        search_path: search_path.unwrap_or_default(),
         connections: connections.unwrap_or(if is_sqlite { 2 } else { 8 }),
         is_sqlite,
     }
@@ -201,5 +204,12 @@ fn role(reader: &mut Reader<'_>, at: &[String]) -> Option<RoleTemplate> {
     let text = reader.text(at)?;
     RoleTemplate::parse(&text)
         .map_err(|wrong| reader.problem(at, format!("{text:?} {wrong}")))
+        .ok()
+}
+
+fn search_path(reader: &mut Reader<'_>, at: &[String]) -> Option<SearchPath> {
+    let entries = reader.list(at)?;
+    SearchPath::parse(&entries)
+        .map_err(|wrong| reader.problem(at, wrong))
         .ok()
 }

@@ -44,6 +44,7 @@ pub(super) static ROOT: Node = Table(&[
             ("direct_url", Leaf),
             ("connections", Leaf),
             ("role", Leaf),
+            ("search_path", Leaf),
         ])),
     ),
     (

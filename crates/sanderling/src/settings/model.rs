@@ -8,7 +8,7 @@ use sanderling_coordinator::Provider;
 use sanderling_core::policy::{Atomic, Backoff};
 use sanderling_core::waves::{HaltSpec, WaveSpec, default_waves};
 use sanderling_core::{ErrorClass, HostName, Selector};
-use sanderling_engine::RoleTemplate;
+use sanderling_engine::{RoleTemplate, SearchPath};
 use sanderling_registry::HostKind;
 
 use super::url::ConfiguredUrl;
@@ -71,6 +71,8 @@ pub(crate) struct HostSettings {
     pub(crate) direct_url: Option<ConfiguredUrl>,
     /// The role that migrations run as; PostgreSQL only.
     pub(crate) role: Option<RoleTemplate>,
+    /// What migrations see beside their tenant's schema; PostgreSQL only.
+    pub(crate) search_path: SearchPath,
     /// Connections that all workers together may hold.
     pub(crate) connections: u32,
     /// Whether it is a directory of SQLite files.

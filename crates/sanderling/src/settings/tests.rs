@@ -256,6 +256,14 @@ fn values_out_of_range_are_refused() {
             "templates ({{…}}) are not supported yet",
         ),
         (
+            "[hosts.eu2]\nurl = 'postgres://x'\nsearch_path = ['public']\n",
+            "hosts.eu2.search_path: must begin with \"{{schema}}\", not \"public\"",
+        ),
+        (
+            "[hosts.f2]\nurl = 'sqlite://x'\nsearch_path = ['{{schema}}', 'a']\n",
+            "hosts.f2.search_path: is for PostgreSQL",
+        ),
+        (
             "[rollout]\nconcurrency = -1\n",
             "must be at least 1, not -1",
         ),

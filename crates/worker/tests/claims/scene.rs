@@ -14,7 +14,7 @@ use sanderling_core::{
     Bundle, BundleFile, Checksum, ErrorClass, Failure, HostName, Nonce, Place, Rollout, RolloutId,
     TenantId, Version, WorkerId,
 };
-use sanderling_engine::{Claim, HostConfig, Hosts, Limits, Session, Step};
+use sanderling_engine::{Claim, HostConfig, Hosts, Limits, SearchPath, Session, Step};
 use sanderling_secrets::Reference;
 use sanderling_sql::{Dialect, Sending, Statement, parse};
 use sanderling_store::{
@@ -124,6 +124,7 @@ impl Scene {
             url: Reference::new(proxy.url()),
             direct_url: None,
             role: None,
+            search_path: SearchPath::default(),
             connections: 8,
             base_dir: Path::new("/").to_owned(),
         };

@@ -1,9 +1,10 @@
 //! A session and files whose statements are sent one by one.
 
-use sanderling_core::LedgerRow;
+use sanderling_core::{ErrorClass, LedgerRow};
 
 use super::{PostgresSession, abandoned};
 use crate::port::{Evidence, FenceRefusal, Step, StepOutcome};
+use crate::postgres::errors::SEARCH_PATH;
 use crate::postgres::guard::RESET;
 use crate::postgres::stepwise::{self, End};
 
@@ -43,6 +44,13 @@ impl PostgresSession {
             End::Queued => StepOutcome::Queued,
             End::Fenced => StepOutcome::Fenced(self.who_fences().await),
             End::NotThere(failure) => StepOutcome::Failed(self.not_there(*failure).await),
+            // What is wrong with the path is the host's, or its database's.
+            End::Failed(failure)
+                if failure.cause.code == SEARCH_PATH
+                    && failure.cause.class == ErrorClass::Precondition =>
+            {
+                StepOutcome::Failed(self.shared.connections.named(*failure))
+            }
             End::Failed(failure) => StepOutcome::Failed(*failure),
             End::Dead(failure) | End::Lost(failure) => {
                 StepOutcome::Failed(self.shared.connections.named(*failure))

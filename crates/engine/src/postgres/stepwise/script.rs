@@ -178,8 +178,10 @@ END IF;
             "SELECT (pg_catalog.current_schema() OPERATOR(pg_catalog.=) {schema}::name
  AND pg_catalog.current_setting('search_path') OPERATOR(pg_catalog.=) {path}
  AND CURRENT_USER OPERATOR(pg_catalog.=) {actor}
+ AND {usable}
  AND {held})::text, '{marker}'::text",
             schema = self.guard.schema.literal,
+            usable = self.guard.entries.usable(),
             held = self.lock_is_held(),
             marker = self.marker,
         ));
