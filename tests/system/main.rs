@@ -29,6 +29,7 @@ mod locks;
 mod mount;
 mod outages;
 mod planning;
+mod registry;
 mod restored;
 mod stepwise;
 mod storm;

@@ -1,10 +1,11 @@
 //! A fleet as its operators hand it over: tenants, migrations, and the hosts to reach them by.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use sanderling_core::assess::MigrationMeta;
 use sanderling_core::selector::Selector;
-use sanderling_core::{Place, Standing, Tenant, Version};
+use sanderling_core::{HostName, Place, Standing, Tenant, Version, WrittenHost};
 use sanderling_engine::Hosts;
 use sanderling_registry::migrations::Migrations;
 
@@ -20,6 +21,8 @@ pub struct Fleet {
     pub migrations: Migrations,
     /// The opener of tenant connections.
     pub hosts: Arc<Hosts>,
+    /// The hosts among them that stand in no configuration, as they go to workers.
+    pub written: BTreeMap<HostName, WrittenHost>,
     /// Whether missing schemas and files may be created.
     pub create_missing: bool,
 }

@@ -9,6 +9,7 @@ pub mod event;
 pub mod fold;
 pub mod gate;
 pub mod halt;
+mod host;
 pub mod ids;
 pub mod inspection;
 pub mod ledger;
@@ -32,6 +33,7 @@ pub use cause::{Cause, ErrorClass, Failure};
 pub use decide::{Decision, decide};
 pub use event::{Event, EventKind};
 pub use fold::{FoldError, fold};
+pub use host::WrittenHost;
 pub use ids::{
     BundleHash, Checksum, Epoch, HostName, Micros, Nonce, RolloutId, StoreId, TenantId, Version,
     WorkerId,
@@ -41,5 +43,5 @@ pub use ledger::{LedgerRow, RowState, Standing};
 pub use outcome::{Outcome, OutcomeCounts};
 pub use plan::Plan;
 pub use rollout::{Rollout, RolloutState};
-pub use selector::Selector;
+pub use selector::{Selector, Serves, WrittenLabels};
 pub use tenant::{Place, Tenant};

@@ -1,9 +1,11 @@
 //! Which tenants: terms that must all hold.
 
 mod glob;
+mod serves;
 mod term;
 
 pub use glob::Glob;
+pub use serves::{Serves, WrittenLabels};
 pub use term::{SelectorError, Term};
 
 use std::fmt;

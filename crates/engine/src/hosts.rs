@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures::StreamExt;
-use sanderling_core::{ErrorClass, Failure, HostName, Inspection, Place, Standing};
+use sanderling_core::{ErrorClass, Failure, HostName, Inspection, Place, Standing, WrittenHost};
 use sanderling_secrets::Reference;
 use sanderling_sql::Dialect;
 
@@ -44,6 +44,42 @@ pub struct HostConfig {
 }
 
 impl HostConfig {
+    /// A host as it travels from who plans to who works.
+    ///
+    /// # Errors
+    /// A role or a search path that this program cannot read, as a sentence.
+    pub fn written(name: HostName, host: &WrittenHost, base_dir: PathBuf) -> Result<Self, String> {
+        let role = host.role.as_deref().map(RoleTemplate::parse);
+        let search_path = match host.search_path.as_slice() {
+            [] => SearchPath::default(),
+            entries => {
+                SearchPath::parse(entries).map_err(|wrong| format!("its search_path {wrong}"))?
+            }
+        };
+        Ok(Self {
+            name,
+            url: Reference::new(&host.url),
+            direct_url: None,
+            role: role
+                .transpose()
+                .map_err(|wrong| format!("its role {wrong}"))?,
+            search_path,
+            connections: host.connections,
+            base_dir,
+        })
+    }
+
+    /// Whether its references resolve in this process. Keeps nothing of what they resolve to.
+    ///
+    /// # Errors
+    /// The variable that is not set, as a sentence.
+    pub fn usable(&self) -> Result<(), String> {
+        match resolve(self) {
+            Ok(_) => Ok(()),
+            Err(EngineError(failure)) => Err(failure.message),
+        }
+    }
+
     /// The URL that connections are opened with, and the setting that it is from.
     fn used(&self) -> (&'static str, &Reference) {
         match &self.direct_url {
@@ -55,7 +91,8 @@ impl HostConfig {
 
 /// The hosts of a fleet.
 pub struct Hosts {
-    configs: BTreeMap<HostName, HostConfig>,
+    /// In Arcs, so that they are read without holding the lock.
+    configs: Mutex<BTreeMap<HostName, Arc<HostConfig>>>,
     keeping: Keeping,
     opened: Mutex<BTreeMap<HostName, Opened>>,
 }
@@ -75,7 +112,7 @@ impl Hosts {
         let mut by_name = BTreeMap::new();
         for config in configs {
             let name = config.name.clone();
-            if by_name.insert(name.clone(), config).is_some() {
+            if by_name.insert(name.clone(), Arc::new(config)).is_some() {
                 return Err(precondition(
                     "host",
                     format!("host {name} is configured twice; give each host a name of its own"),
@@ -83,7 +120,7 @@ impl Hosts {
             }
         }
         Ok(Self {
-            configs: by_name,
+            configs: Mutex::new(by_name),
             keeping: Keeping::within(LEASE),
             opened: Mutex::default(),
         })
@@ -102,6 +139,12 @@ impl Hosts {
     pub fn within_leases_of(mut self, lease: Duration) -> Self {
         self.keeping.silence = Keeping::within(lease).silence;
         self
+    }
+
+    /// Takes a host along that came to be known later, or to be known otherwise. One that this process has opened stays as
+    /// it was, but for its budget: what is kept idle there is counted by its driver.
+    pub fn learn(&self, config: HostConfig) {
+        self.configs().insert(config.name.clone(), Arc::new(config));
     }
 
     /// The driver of a host. Resolves the references in its URL, once.
@@ -123,7 +166,7 @@ impl Hosts {
         let config = self.config(host)?;
         let (setting, url) = config.used();
         if url.as_written().starts_with("${") {
-            return dialect_of(host, setting, &resolve(config)?.1);
+            return dialect_of(host, setting, &resolve(&config)?.1);
         }
         dialect_of(host, setting, url.as_written())
     }
@@ -140,8 +183,10 @@ impl Hosts {
 
     /// The connections that each host may have, over all workers.
     pub fn budgets(&self) -> BTreeMap<HostName, u32> {
-        let budget = |(name, config): (&HostName, &HostConfig)| (name.clone(), config.connections);
-        self.configs.iter().map(budget).collect()
+        let configs = self.configs();
+        let budget =
+            |(name, config): (&HostName, &Arc<HostConfig>)| (name.clone(), config.connections);
+        configs.iter().map(budget).collect()
     }
 
     /// How many connections of each host this process has kept idle so far, and how many of them are not any more.
@@ -213,8 +258,9 @@ impl Hosts {
         }
     }
 
-    fn config(&self, host: &HostName) -> Result<&HostConfig, EngineError> {
-        self.configs.get(host).ok_or_else(|| {
+    fn config(&self, host: &HostName) -> Result<Arc<HostConfig>, EngineError> {
+        let known = self.configs().get(host).cloned();
+        known.ok_or_else(|| {
             precondition(
                 "host",
                 format!("host {host} is not configured; add [hosts.{host}] with its url"),
@@ -227,7 +273,7 @@ impl Hosts {
             return Ok(opened.clone());
         }
         let config = self.config(host)?;
-        let (setting, url) = resolve(config)?;
+        let (setting, url) = resolve(&config)?;
         let opened = match dialect_of(host, setting, &url)? {
             Dialect::Postgres => PostgresDriver::new(
                 host.clone(),
@@ -247,7 +293,11 @@ impl Hosts {
         Ok(self.opened().entry(host.clone()).or_insert(opened).clone())
     }
 
-    fn opened(&self) -> std::sync::MutexGuard<'_, BTreeMap<HostName, Opened>> {
+    fn configs(&self) -> MutexGuard<'_, BTreeMap<HostName, Arc<HostConfig>>> {
+        self.configs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn opened(&self) -> MutexGuard<'_, BTreeMap<HostName, Opened>> {
         self.opened.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -48,6 +48,11 @@ impl RoleTemplate {
         Ok(Self(pieces))
     }
 
+    /// The template as it was written, but for blanks inside of its braces.
+    pub fn as_written(&self) -> String {
+        self.render("{{schema}}", "{{database}}")
+    }
+
     /// The names that it can stand for, as a pattern of `LIKE`.
     pub(crate) fn pattern(&self) -> String {
         let escaped = |text: &str| {
@@ -86,6 +91,7 @@ mod tests {
         ] {
             let parsed = RoleTemplate::parse(template).unwrap();
             assert_eq!(parsed.render("t {{database}}", "d"), role);
+            assert_eq!(RoleTemplate::parse(&parsed.as_written()), Ok(parsed));
         }
         let pattern = RoleTemplate::parse(r"{{schema}}_o%\x").unwrap().pattern();
         assert_eq!(pattern, r"%\_o\%\\x");

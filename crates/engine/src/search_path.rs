@@ -36,6 +36,15 @@ impl SearchPath {
         Ok(Self(others.to_vec()))
     }
 
+    /// The path as it was written; empty where nothing stands behind the tenant's schema.
+    pub fn as_written(&self) -> Vec<String> {
+        if self.0.is_empty() {
+            return Vec::new();
+        }
+        let first = std::iter::once(TENANT.to_owned());
+        first.chain(self.0.iter().cloned()).collect()
+    }
+
     /// What stands behind the tenant's schema, in its order.
     pub(crate) fn others(&self) -> &[String] {
         &self.0
@@ -79,6 +88,7 @@ mod tests {
     fn the_tenants_schema_is_first_and_the_rest_is_shared() {
         let path = parse(&["{{schema}}", "extensions", "Odd, \"one\""]).unwrap();
         assert_eq!(path.others(), ["extensions", "Odd, \"one\""]);
+        assert_eq!(SearchPath::parse(&path.as_written()), Ok(path));
         assert!(parse(&["{{schema}}"]).unwrap().others().is_empty());
     }
 

@@ -106,7 +106,7 @@ fn every_problem_is_listed_with_its_place() {
     )]);
     let expected = [
         "a.csv:3: a tenant without `id`",
-        "a.csv:4: tenant \"nohost\": has no `host`",
+        "a.csv:4: tenant \"nohost\": has no `host` and no `url`",
         "a.csv:5: tenant \"typo\": unknown host \"eu2\"; did you mean \"eu1\"?",
         "a.csv:6: tenant \"both\": has both `schema` and `file`; a tenant lives in one place",
         "a.csv:7: tenant \"none\": has neither `schema` nor `database` (PostgreSQL) nor `file` (SQLite)",
@@ -169,6 +169,7 @@ fn twins_name_both_places() {
 fn the_kind_of_host_decides_what_fits_and_what_is_the_default_database() {
     let server = HostKind::Server {
         database: Some("app".into()),
+        address: None,
     };
     let kinds: BTreeMap<_, _> = [
         (HostName::new("eu1"), server),
@@ -193,6 +194,7 @@ fn the_kind_of_host_decides_what_fits_and_what_is_the_default_database() {
 fn a_database_and_its_schema_public_are_one_place() {
     let server = HostKind::Server {
         database: Some("app".into()),
+        address: None,
     };
     let kinds: BTreeMap<_, _> = [(HostName::new("eu1"), server)].into();
     let rows = "id,host,database,schema\na,eu1,one,\nb,eu1,two,\nc,eu1,one,s\n";
@@ -231,7 +233,9 @@ fn headers_are_checked() {
         bad(&[("a.csv", "id,host,Schema\na,eu1,x\n")])
             .contains("column \"Schema\": write `schema`")
     );
-    assert!(bad(&[("a.csv", "id,url\na,postgres://x\n")]).contains("`url` is not supported yet"));
+    assert!(
+        bad(&[("a.csv", "id,schema\na,x\n")]).contains("has no column `host` and no column `url`")
+    );
     assert!(
         bad(&[("a.csv", "id,host,schema,a=b\na,eu1,x,1\n")])
             .contains("which selectors cannot express")
@@ -278,7 +282,7 @@ fn yaml_keys_are_strict_and_labels_are_checked() {
         lines[1].starts_with("a.yaml:4:3: tenant \"a\": unknown key \"plan\"; if it is a label")
     );
     assert!(lines[2].starts_with("a.yaml:9:11: tenant \"b\": a label cannot be called \"host\""));
-    assert!(lines[3].contains("`url` is not supported yet"));
+    assert!(lines[3].contains("its `url` names no database"));
 }
 
 #[test]

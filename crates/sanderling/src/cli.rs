@@ -82,7 +82,7 @@ pub(crate) enum Command {
     /// Run a coordinator until stopped; any number may run, one leads
     Coordinator(Process),
     /// Run a worker until stopped; any number may run
-    Worker(Process),
+    Worker(Worker),
     /// Print a completion script
     Completions {
         /// The shell
@@ -397,6 +397,16 @@ pub(crate) struct Doctor {
     /// Why, for the audit log
     #[arg(long, requires = "take_fence")]
     pub(crate) reason: Option<String>,
+}
+
+/// `sanderling worker`
+#[derive(Debug, Args)]
+pub(crate) struct Worker {
+    /// Only tenants that match all of these comma-separated terms: label=value, label!=value, host=NAME
+    #[arg(long, value_name = "SELECTOR")]
+    pub(crate) serves: Option<String>,
+    #[command(flatten)]
+    pub(crate) process: Process,
 }
 
 /// `sanderling coordinator`, `sanderling worker`

@@ -1,20 +1,25 @@
 //! From settings to things that work: the one place that names both a port and what stands behind it.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use sanderling_claims::Claims;
 use sanderling_coordinator::Fleet;
-use sanderling_core::{WorkerId, waves::WaveSpec};
+use sanderling_core::{HostName, WorkerId, WrittenHost, waves::WaveSpec};
 use sanderling_engine::{HostConfig, Hosts};
+use sanderling_registry::ImplicitHost;
 use sanderling_sql::Dialect;
 use sanderling_store::Store;
 
 use crate::cli::Global;
 use crate::exit::UsageError;
 use crate::printer::Printer;
-use crate::settings::Settings;
+use crate::settings::{HostSettings, Settings};
+
+/// The budget of a server that only rows name.
+const IMPLICIT_CONNECTIONS: u32 = 8;
 
 /// Settings, and what is made of them.
 pub(crate) struct Wiring {
@@ -32,7 +37,14 @@ impl Wiring {
 
     /// The opener of tenant connections. Nothing is resolved or opened yet.
     pub(crate) fn hosts(&self) -> anyhow::Result<Arc<Hosts>> {
-        let configs = self.settings.hosts.iter().map(|host| HostConfig {
+        self.hosts_and(&BTreeMap::new())
+    }
+
+    /// The same, with hosts that stand in no configuration.
+    fn hosts_and(&self, written: &BTreeMap<HostName, WrittenHost>) -> anyhow::Result<Arc<Hosts>> {
+        let configured = self.settings.hosts.iter();
+        let configured = configured.filter(|host| host.template.is_none());
+        let configs = configured.map(|host| HostConfig {
             name: host.name.clone(),
             url: host.url.reference().clone(),
             direct_url: host.direct_url.as_ref().map(|url| url.reference().clone()),
@@ -41,7 +53,13 @@ impl Wiring {
             connections: host.connections,
             base_dir: self.settings.base_dir.clone(),
         });
-        let hosts = Hosts::new(configs.collect())?;
+        let mut configs: Vec<_> = configs.collect();
+        for (name, host) in written {
+            let base = self.settings.base_dir.clone();
+            let config = HostConfig::written(name.clone(), host, base);
+            configs.push(config.map_err(|error| anyhow::anyhow!("host {name}: {error}"))?);
+        }
+        let hosts = Hosts::new(configs)?;
         Ok(Arc::new(
             hosts.within_leases_of(self.settings.control.lease),
         ))
@@ -54,8 +72,16 @@ impl Wiring {
             &self.settings.tenant_patterns,
             &self.settings.host_kinds(),
         )?;
-        let migrations =
-            sanderling_registry::migrations::load(&self.migrations_dir(), &self.dialects())?;
+        let written: BTreeMap<_, _> = tenants
+            .hosts
+            .iter()
+            .map(|host| (host.name.clone(), self.written(host)))
+            .collect();
+        let mut dialects = self.dialects();
+        if !written.is_empty() && !dialects.contains(&Dialect::Postgres) {
+            dialects.push(Dialect::Postgres);
+        }
+        let migrations = sanderling_registry::migrations::load(&self.migrations_dir(), &dialects)?;
         for note in tenants.notes.iter().chain(&migrations.notes) {
             self.printer.warn(note);
         }
@@ -63,9 +89,22 @@ impl Wiring {
             name: self.settings.fleet_name.clone(),
             tenants: tenants.tenants,
             migrations,
-            hosts: self.hosts()?,
+            hosts: self.hosts_and(&written)?,
+            written,
             create_missing: self.settings.create_missing,
         })
+    }
+
+    /// An implicit host, as it goes to workers: with role, path and budget of the host whose template made it.
+    fn written(&self, host: &ImplicitHost) -> WrittenHost {
+        let of = |known: &&HostSettings| Some(&known.name) == host.of.as_ref();
+        let known = self.settings.hosts.iter().find(of);
+        WrittenHost {
+            url: host.url.clone(),
+            connections: known.map_or(IMPLICIT_CONNECTIONS, |known| known.connections),
+            role: known.and_then(|known| Some(known.role.as_ref()?.as_written())),
+            search_path: known.map_or_else(Vec::new, |known| known.search_path.as_written()),
+        }
     }
 
     /// The directory of migrations.

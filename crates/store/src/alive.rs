@@ -1,6 +1,6 @@
 //! Who lives, and what it cannot work on.
 
-use sanderling_core::{HostName, Micros, WorkerId};
+use sanderling_core::{HostName, Micros, Serves, WorkerId};
 use serde::{Deserialize, Serialize};
 
 /// A live worker.
@@ -10,6 +10,8 @@ pub struct WorkerRecord {
     pub worker: WorkerId,
     /// The hosts it serves.
     pub hosts: Vec<HostName>,
+    /// Which tenants there.
+    pub serves: Serves,
     /// Those among them that it cannot work on.
     pub away: Vec<HostAway>,
     /// Until when its note holds.

@@ -8,8 +8,8 @@ use async_trait::async_trait;
 use sanderling_core::amend::Amendment;
 use sanderling_core::rollout::Action;
 use sanderling_core::{
-    Bundle, BundleFile, BundleHash, Epoch, Event, HostName, Micros, Nonce, RolloutId, StoreId,
-    TenantId, Version, WorkerId,
+    Bundle, BundleFile, BundleHash, Epoch, Event, HostName, Micros, Nonce, RolloutId, Serves,
+    StoreId, TenantId, Version, WorkerId,
 };
 
 use crate::perform::Control;
@@ -17,11 +17,12 @@ use crate::port::{
     Believed, Budget, Candidate, Command, CommandReceipt, Grant, Held, Hold, HoldRecord, Idle,
     Leadership, NewestTarget, Receipt, RenewedClaim, Report, RolloutRecord, Store, StoreError,
     Submission, Submitted, TargetFilter, TargetRecord, TenantsReceipt, Wanted, WorkerRecord,
+    WrittenHostRecord,
 };
 use crate::verbs::{
     abandon, act, amend, believed, bundles, cancel, cancel_tenants, candidates, events, hold, lead,
     list, newest, note, pause, raise, read, reissue, renew, report, resume, retry, skip, skip_gate,
-    start, submit, workers,
+    start, submit, workers, written_hosts,
 };
 
 /// An open store.
@@ -95,11 +96,18 @@ impl Store for Handle {
         self.0.perform(believed::Beliefs { after, limit }).await
     }
 
-    async fn candidates(&self, hosts: &[HostName], limit: u32) -> Answer<Vec<Candidate>> {
-        let hosts = hosts.to_vec();
-        self.0
-            .perform(candidates::Candidates { hosts, limit })
-            .await
+    async fn candidates(
+        &self,
+        hosts: &[HostName],
+        serves: &Serves,
+        limit: u32,
+    ) -> Answer<Vec<Candidate>> {
+        let verb = candidates::Candidates {
+            hosts: hosts.to_vec(),
+            serves: serves.clone(),
+            limit,
+        };
+        self.0.perform(verb).await
     }
 
     async fn start(
@@ -107,12 +115,14 @@ impl Store for Handle {
         worker: &WorkerId,
         wanted: &[Wanted],
         hosts: &BTreeMap<HostName, Budget>,
+        serves: &Serves,
         lease: Duration,
     ) -> Answer<Vec<Grant>> {
         let verb = start::Start {
             worker: worker.clone(),
             wanted: wanted.to_vec(),
             hosts: hosts.clone(),
+            serves: serves.clone(),
             lease,
         };
         self.0.perform(verb).await
@@ -322,11 +332,13 @@ impl Store for Handle {
         &self,
         worker: &WorkerId,
         hosts: &BTreeMap<HostName, Idle>,
+        serves: &Serves,
         lease: Duration,
     ) -> Answer<()> {
         let verb = workers::Beat {
             worker: worker.clone(),
             hosts: hosts.clone(),
+            serves: serves.clone(),
             lease,
         };
         self.0.perform(verb).await
@@ -338,6 +350,10 @@ impl Store for Handle {
             hosts: hosts.to_vec(),
         };
         self.0.perform(verb).await
+    }
+
+    async fn written_hosts(&self, after: i64) -> Answer<Vec<WrittenHostRecord>> {
+        self.0.perform(written_hosts::Since { after }).await
     }
 
     async fn workers(&self) -> Answer<Vec<WorkerRecord>> {

@@ -16,5 +16,5 @@ pub use port::{
     Amend, Believed, Budget, Candidate, ClaimMode, Command, CommandReceipt, Grant, Held, Hold,
     HoldRecord, HostAway, Idle, Leadership, NewestTarget, Receipt, RenewedClaim, Report,
     RolloutRecord, Store, StoreError, Submission, Submitted, TargetFilter, TargetRecord, TargetRef,
-    TargetResult, TenantsReceipt, Wanted, WorkerRecord, refuses_amendment,
+    TargetResult, TenantsReceipt, Wanted, WorkerRecord, WrittenHostRecord, refuses_amendment,
 };

@@ -8,6 +8,7 @@ mod error;
 mod hold;
 mod newest;
 mod report;
+mod written;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -18,7 +19,8 @@ use sanderling_core::plan::Plan;
 use sanderling_core::rollout::Action;
 use sanderling_core::{
     Bundle, BundleFile, BundleHash, Epoch, ErrorClass, Event, Failure, HostName, Micros, Nonce,
-    Outcome, Place, Rollout, RolloutId, StoreId, TenantId, Version, WorkerId,
+    Outcome, Place, Rollout, RolloutId, Serves, StoreId, TenantId, Version, WorkerId, WrittenHost,
+    WrittenLabels,
 };
 
 pub use crate::alive::{HostAway, WorkerRecord};
@@ -28,6 +30,7 @@ pub use error::StoreError;
 pub use hold::{Hold, HoldRecord, TenantsReceipt};
 pub use newest::NewestTarget;
 pub use report::{Receipt, Report, TargetResult};
+pub use written::WrittenHostRecord;
 
 /// The control store of one fleet.
 #[async_trait]
@@ -84,22 +87,25 @@ pub trait Store: Send + Sync {
 
     /// Targets that could be started now, in the order in which they should be: open waves of running rollouts,
     /// pending and due or with an expired lease; of rollouts that do not run, only expired claims (to be resolved).
-    /// Hosts not in `hosts` are left out. Reads without locking; `start` decides.
+    /// Hosts not in `hosts` are left out, and so is what `serves` does not take. Reads without locking; `start` decides.
     async fn candidates(
         &self,
         hosts: &[HostName],
+        serves: &Serves,
         limit: u32,
     ) -> Result<Vec<Candidate>, StoreError>;
 
     /// Grants claims on some of the wanted targets, which must be of one rollout: the rollout runs (or the claim
     /// is to be resolved), permits of rollout, wave and host are free, the target is pending and due or its lease
     /// has expired. A permit of a claim whose lease expired stays taken until that claim is granted anew or ended.
-    /// `hosts` gives each host's budget of connections, of which those that live workers keep idle are taken too.
+    /// `hosts` gives each host's budget of connections, of which those that live workers keep idle are taken too. Nothing
+    /// is granted that `serves` does not take, expired claims included.
     async fn start(
         &self,
         worker: &WorkerId,
         wanted: &[Wanted],
         hosts: &BTreeMap<HostName, Budget>,
+        serves: &Serves,
         lease: Duration,
     ) -> Result<Vec<Grant>, StoreError>;
 
@@ -209,12 +215,13 @@ pub trait Store: Send + Sync {
         reason: &str,
     ) -> Result<Vec<TenantId>, StoreError>;
 
-    /// Notes that a worker lives and which hosts it serves, until `lease` has passed; and for each what it has kept idle
-    /// there.
+    /// Notes that a worker lives and which hosts it serves, and which tenants there, until `lease` has passed; and for
+    /// each host what it has kept idle there.
     async fn beat(
         &self,
         worker: &WorkerId,
         hosts: &BTreeMap<HostName, Idle>,
+        serves: &Serves,
         lease: Duration,
     ) -> Result<(), StoreError>;
 
@@ -225,6 +232,10 @@ pub trait Store: Send + Sync {
         worker: &WorkerId,
         hosts: &[(HostName, Duration, String)],
     ) -> Result<(), StoreError>;
+
+    /// Hosts that came with submissions and stand in no configuration, as they were written, that are new or changed since
+    /// `after`; in the order of their numbers.
+    async fn written_hosts(&self, after: i64) -> Result<Vec<WrittenHostRecord>, StoreError>;
 
     /// Workers whose note has not expired.
     async fn workers(&self) -> Result<Vec<WorkerRecord>, StoreError>;
@@ -239,6 +250,10 @@ pub struct Submission {
     pub plan: Plan,
     /// Who submits it.
     pub actor: String,
+    /// Hosts of the plan's targets that stand in no configuration.
+    pub hosts: BTreeMap<HostName, WrittenHost>,
+    /// The labels of the plan's targets, for workers that do not serve all of them.
+    pub labels: BTreeMap<TenantId, WrittenLabels>,
 }
 
 /// What `submit` did.

@@ -33,6 +33,8 @@ pub(crate) struct Circuits {
 struct State {
     open: BTreeMap<HostName, Open>,
     excused: HashMap<TargetRef, Excused>,
+    /// Hosts that came with rollouts and that this worker cannot use: since when, and why. It claims nothing there.
+    unusable: BTreeMap<HostName, (Instant, String)>,
     /// When each host last did what proves each thing, in the order of [`Proof`].
     worked: HashMap<HostName, [Option<Instant>; 3]>,
     /// Probes admitted so far.
@@ -246,14 +248,24 @@ impl Circuits {
         Some((open.failure.clone(), wait))
     }
 
-    /// The hosts whose circuits are open, for how long, and what they do.
+    /// Notes that this worker cannot use a host, so that it is said with those that are away.
+    pub(crate) fn cannot_use(&self, host: HostName, why: String) {
+        self.state().unusable.insert(host, (Instant::now(), why));
+        self.changed.notify_one();
+    }
+
+    /// The hosts whose circuits are open, for how long, and what they do; and those that cannot be used.
     pub(crate) fn away(&self) -> Vec<(HostName, Duration, String)> {
         let state = self.state();
         let one = |(host, open): (&HostName, &Open)| {
             let reason = format!("{}: {}", open.fault.says(), open.failure.message);
             (host.clone(), open.since.elapsed(), reason)
         };
-        state.open.iter().map(one).collect()
+        let unusable = |(host, (since, why)): (&HostName, &(Instant, String))| {
+            (host.clone(), since.elapsed(), why.clone())
+        };
+        let open = state.open.iter().map(one);
+        open.chain(state.unusable.iter().map(unusable)).collect()
     }
 
     /// Waits until a circuit opens or closes.

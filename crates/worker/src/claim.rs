@@ -5,12 +5,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use sanderling_claims::{Claims, LockKey};
-use sanderling_core::{HostName, Nonce, RolloutId, WorkerId};
+use sanderling_core::{HostName, Nonce, RolloutId, Serves, WorkerId};
 use sanderling_engine::Hosts;
 use sanderling_failpoints::failpoint;
 use sanderling_store::{Budget, Candidate, Grant, Idle, Store, StoreError, TargetRef, Wanted};
 
 use crate::circuit::{Admission, Circuits, Probe};
+use crate::written::WrittenHosts;
 
 /// A granted claim and the lock that was taken for it.
 pub(crate) struct Claimed {
@@ -27,6 +28,9 @@ pub(crate) struct Claimer {
     pub(crate) worker: WorkerId,
     pub(crate) fleet: String,
     pub(crate) hosts: Arc<Hosts>,
+    /// Hosts that stand in no configuration.
+    pub(crate) written: WrittenHosts,
+    pub(crate) serves: Serves,
     pub(crate) circuits: Arc<Circuits>,
     pub(crate) lease: Duration,
     pub(crate) ttl: Duration,
@@ -41,10 +45,11 @@ impl Claimer {
         free: usize,
         mine: impl Fn(&TargetRef) -> bool,
     ) -> Result<Vec<Claimed>, StoreError> {
+        self.written.learn(&*self.store).await?;
         let (hosts, mut probes) = self.admitted();
         // More than fit, because other workers reach for the same ones first.
         let limit = u32::try_from(free.saturating_mul(4).max(32)).unwrap_or(u32::MAX);
-        let mut candidates = self.store.candidates(&hosts, limit).await?;
+        let mut candidates = self.store.candidates(&hosts, &self.serves, limit).await?;
         self.refused
             .retain(|target, _| candidates.iter().any(|c| c.target == *target));
         if !probes.is_empty() {
@@ -206,7 +211,13 @@ impl Claimer {
 
     async fn ask(&self, wanted: &[Wanted]) -> Result<Vec<Grant>, StoreError> {
         self.store
-            .start(&self.worker, wanted, &self.budgets(), self.lease)
+            .start(
+                &self.worker,
+                wanted,
+                &self.budgets(),
+                &self.serves,
+                self.lease,
+            )
             .await
     }
 

@@ -11,5 +11,6 @@ mod renew;
 mod report;
 mod settle;
 mod worker;
+mod written;
 
 pub use worker::{Worker, WorkerOptions};

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sanderling_claims::Claims;
-use sanderling_core::WorkerId;
+use sanderling_core::{Serves, WorkerId};
 use sanderling_engine::Hosts;
 use sanderling_failpoints::failpoint;
 use sanderling_store::{RenewedClaim, Store};
@@ -22,6 +22,7 @@ pub(crate) struct Renewal {
     pub(crate) circuits: Arc<Circuits>,
     pub(crate) worker: WorkerId,
     pub(crate) hosts: Arc<Hosts>,
+    pub(crate) serves: Serves,
     pub(crate) lease: Duration,
     pub(crate) ttl: Duration,
 }
@@ -45,8 +46,11 @@ impl Renewal {
 
     /// Says that this worker lives, and what it keeps idle.
     pub(crate) async fn beat(&self) {
-        let serves = idle(&self.hosts);
-        if let Err(error) = self.store.beat(&self.worker, &serves, self.lease).await {
+        let idle = idle(&self.hosts);
+        let beat = self
+            .store
+            .beat(&self.worker, &idle, &self.serves, self.lease);
+        if let Err(error) = beat.await {
             tracing::warn!(%error, "heartbeat not recorded; claims end with their leases unless the store answers");
         }
     }

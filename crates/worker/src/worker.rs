@@ -1,11 +1,12 @@
 //! The worker's loop.
 
 use std::collections::{BTreeMap, HashMap};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use sanderling_claims::Claims;
-use sanderling_core::WorkerId;
+use sanderling_core::{Serves, WorkerId};
 use sanderling_engine::Hosts;
 use sanderling_failpoints::failpoint;
 use sanderling_store::{Held, Receipt, Report, Store, TargetRef};
@@ -19,6 +20,7 @@ use crate::held::HeldClaims;
 use crate::migrate::{self, Context};
 use crate::renew::Renewal;
 use crate::report::Reporter;
+use crate::written::WrittenHosts;
 
 /// How a worker works.
 #[derive(Clone, Debug)]
@@ -27,6 +29,10 @@ pub struct WorkerOptions {
     pub id: WorkerId,
     /// The fleet's name: part of every lock's key.
     pub fleet: String,
+    /// Which tenants it works on.
+    pub serves: Serves,
+    /// What relative paths of hosts are relative to that come from the control store.
+    pub base_dir: PathBuf,
     /// Targets it works on at once.
     pub slots: usize,
     /// Pause between two looks for work, when no wake-up arrives; with jitter.
@@ -104,7 +110,12 @@ impl Worker {
         let nothing = BTreeMap::new();
         if let Err(error) = self
             .store
-            .beat(&self.options.id, &nothing, Duration::ZERO)
+            .beat(
+                &self.options.id,
+                &nothing,
+                &self.options.serves,
+                Duration::ZERO,
+            )
             .await
         {
             tracing::debug!(%error, "farewell not recorded; the heartbeat runs out by itself");
@@ -213,7 +224,13 @@ impl Worker {
             claims: self.claims.clone(),
             worker: self.options.id.clone(),
             fleet: self.options.fleet.clone(),
+            written: WrittenHosts::new(
+                self.hosts.clone(),
+                circuits.clone(),
+                self.options.base_dir.clone(),
+            ),
             hosts: self.hosts.clone(),
+            serves: self.options.serves.clone(),
             circuits,
             lease: self.options.lease,
             ttl: self.options.ttl,
@@ -229,6 +246,7 @@ impl Worker {
             circuits: circuits.clone(),
             worker: self.options.id.clone(),
             hosts: self.hosts.clone(),
+            serves: self.options.serves.clone(),
             lease: self.options.lease,
             ttl: self.options.ttl,
         }

@@ -53,6 +53,11 @@ pub enum SelectorError {
     /// A bare word with wildcards.
     #[error("`{0}` is a bare word, which is one id as it stands; for a pattern write `id={0}`")]
     BareGlob(String),
+    /// An id where labels and hosts decide.
+    #[error(
+        "`{0}` names tenants by id, and a worker serves by labels and hosts; write for example `region=eu` or `host=eu1`"
+    )]
+    ServesIds(String),
     /// Two bare ids.
     #[error(
         "all terms must hold, and no tenant is both `{first}` and `{second}`; use a pattern or a label"

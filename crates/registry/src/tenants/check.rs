@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use sanderling_core::{HostName, Place, Tenant, TenantId};
 
+use super::reach::{ImplicitHost, Reached, reach};
 use super::row::Row;
-use crate::nearest::nearest;
+use crate::url_template::UrlTemplate;
 
 /// Longest tenant id, in characters.
 const ID_CHARS: usize = 128;
@@ -22,18 +23,22 @@ pub enum HostKind {
     Server {
         /// The database in the host's URL, when it is written there.
         database: Option<String>,
+        /// `HOST:PORT` of that URL in one spelling (`ServerUrl::address`), when it is written there.
+        address: Option<String>,
     },
+    /// A host for each distinct rendering of a URL: its tenants say by their labels and databases which server is theirs.
+    Template(UrlTemplate),
     /// A directory of SQLite files: rows name a file.
     Directory,
 }
 
 /// The tenant that a row describes, or everything that is wrong with it.
 pub(super) fn tenant(
-    row: Row,
+    mut row: Row,
     hosts: &BTreeMap<HostName, HostKind>,
-) -> Result<Tenant, Vec<String>> {
+) -> Result<(Tenant, Option<ImplicitHost>), Vec<String>> {
     let mut wrong = Vec::new();
-    let id = match row.id {
+    let id = match row.id.take() {
         Some(id) => {
             wrong.extend(id_refused(&id));
             id
@@ -43,14 +48,22 @@ pub(super) fn tenant(
             String::new()
         }
     };
-    let host = HostName::new(row.host.unwrap_or_default());
-    let kind = hosts.get(&host);
-    if host.as_str().is_empty() {
-        wrong.push("has no `host`".into());
-    } else if kind.is_none() {
-        wrong.push(unknown_host(&host, hosts));
+    let by_url = row.url.is_some();
+    let Reached {
+        host,
+        kind,
+        implicit,
+    } = reach(&mut row, hosts, &mut wrong);
+    // A URL that cannot be used says nothing of the place either.
+    if host.is_some() || !by_url {
+        place_refused(
+            &row.database,
+            &row.schema,
+            &row.file,
+            kind.as_ref(),
+            &mut wrong,
+        );
     }
-    place_refused(&row.database, &row.schema, &row.file, kind, &mut wrong);
     let file = row.file.and_then(|file| {
         file_normal(&file)
             .map_err(|message| wrong.push(message))
@@ -61,10 +74,10 @@ pub(super) fn tenant(
             .map_err(|_| wrong.push(format!("size {text:?} is not a whole number of bytes")))
             .ok()
     });
-    if !wrong.is_empty() {
+    let Some(host) = host.filter(|_| wrong.is_empty()) else {
         return Err(wrong);
-    }
-    Ok(Tenant {
+    };
+    let tenant = Tenant {
         id: TenantId::new(id),
         place: Place {
             host,
@@ -74,7 +87,8 @@ pub(super) fn tenant(
         },
         labels: row.labels,
         size,
-    })
+    };
+    Ok((tenant, implicit))
 }
 
 fn id_refused(id: &str) -> Option<String> {
@@ -99,17 +113,6 @@ fn printable(c: char) -> bool {
     !c.is_control()
         && !matches!(c,
             '\u{200B}' | '\u{200E}' | '\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2066}'..='\u{2069}' | '\u{FEFF}')
-}
-
-fn unknown_host(host: &HostName, hosts: &BTreeMap<HostName, HostKind>) -> String {
-    let host = host.as_str();
-    match nearest(host, hosts.keys().map(HostName::as_str)) {
-        Some(known) => format!("unknown host {host:?}; did you mean {known:?}?"),
-        None if hosts.is_empty() => {
-            format!("unknown host {host:?}; no [hosts.<name>] is configured")
-        }
-        None => format!("unknown host {host:?}; add [hosts.<name>] for it to sanderling.toml"),
-    }
 }
 
 fn place_refused(

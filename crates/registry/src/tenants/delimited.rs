@@ -6,7 +6,7 @@ use std::path::Path;
 use csv::{ByteRecord, ReaderBuilder};
 
 use super::load::Sink;
-use super::row::{At, KNOWN, Row, URL_REFUSED, label_refused};
+use super::row::{At, KNOWN, Row, label_refused};
 use crate::nearest::nearest;
 
 /// What a column holds.
@@ -85,21 +85,25 @@ fn columns(headers: &ByteRecord, sink: &mut Sink) -> Option<Vec<Column>> {
             columns.push(column(index, name, at, sink));
         }
     }
-    for needed in ["id", "host"] {
-        if !seen.contains(needed) {
-            sink.problem(at, None, format!("has no column `{needed}`; the first line must name the columns, as in id,host,schema"));
+    let has = |name: &str| seen.contains(name);
+    let mut whole = true;
+    for (there, needed) in [
+        (has("id"), "`id`"),
+        (has("host") || has("url"), "`host` and no column `url`"),
+    ] {
+        if !there {
+            whole = false;
+            sink.problem(at, None, format!("has no column {needed}; the first line must name the columns, as in id,host,schema"));
         }
     }
-    (seen.contains("id") && seen.contains("host")).then_some(columns)
+    whole.then_some(columns)
 }
 
 fn column(index: usize, name: &str, at: At, sink: &mut Sink) -> Column {
     if let Some(known) = KNOWN.into_iter().find(|k| *k == name) {
         return Column::Known(known);
     }
-    let refusal = if name == "url" {
-        Some(URL_REFUSED.into())
-    } else if name.is_empty() {
+    let refusal = if name.is_empty() {
         Some(format!("column {} has no name", index + 1))
     } else if let Some(known) = KNOWN.into_iter().find(|k| k.eq_ignore_ascii_case(name)) {
         Some(format!("column {name:?}: write `{known}`, in lower case"))

@@ -9,7 +9,7 @@ use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_saphyr::{Location, Spanned};
 
 use super::load::Sink;
-use super::row::{KNOWN, Row, URL_REFUSED, label_refused};
+use super::row::{KNOWN, Row, label_refused};
 use crate::nearest::nearest;
 
 /// One entry of the list, with what was wrong inside it.
@@ -123,9 +123,6 @@ impl Entry {
 }
 
 fn unknown(key: &str) -> String {
-    if key == "url" {
-        return URL_REFUSED.into();
-    }
     match nearest(key, KNOWN.into_iter().chain(["labels"])) {
         Some(known) => {
             format!("unknown key {key:?}; did you mean `{known}`? (a label goes under `labels:`)")

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use sanderling_core::{HostName, Tenant};
 
 use super::check::{self, HostKind};
+use super::reach::ImplicitHost;
 use super::row::{At, Row};
 use super::{delimited, files, list, twins};
 use crate::problem::{Problems, RegistryError};
@@ -15,6 +16,8 @@ use crate::problem::{Problems, RegistryError};
 pub struct Tenants {
     /// Every tenant, in the order of files and rows.
     pub tenants: Vec<Tenant>,
+    /// Hosts that tenants bring along, by name, each once.
+    pub hosts: Vec<ImplicitHost>,
     /// What looked odd but is legal, one sentence each.
     pub notes: Vec<String>,
 }
@@ -63,6 +66,7 @@ pub fn load_for(
         notes: Vec::new(),
         tenants: Vec::new(),
         places: Vec::new(),
+        implicit: BTreeMap::new(),
     };
     for index in 0..sink.paths.len() {
         sink.file = u32::try_from(index).unwrap_or(u32::MAX);
@@ -78,9 +82,15 @@ pub fn load_for(
         problems,
         notes,
         tenants,
+        implicit,
         ..
     } = sink;
-    problems.into_result(notes, |notes| Tenants { tenants, notes })
+    let hosts = implicit.into_values().map(|(host, _)| host).collect();
+    problems.into_result(notes, |notes| Tenants {
+        tenants,
+        hosts,
+        notes,
+    })
 }
 
 fn read(path: &Path, sink: &mut Sink<'_>) {
@@ -101,6 +111,8 @@ pub(super) struct Sink<'a> {
     pub(super) tenants: Vec<Tenant>,
     /// Where each tenant of `tenants` stands.
     pub(super) places: Vec<At>,
+    /// Hosts that rows bring along, each with the index of the first tenant there.
+    pub(super) implicit: BTreeMap<HostName, (ImplicitHost, usize)>,
 }
 
 impl Sink<'_> {
@@ -146,7 +158,10 @@ impl Sink<'_> {
         let at = row.at;
         let id = row.id.clone();
         match check::tenant(row, self.hosts) {
-            Ok(tenant) => {
+            Ok((tenant, implicit)) => {
+                if let Some(other) = implicit.and_then(|host| self.another_way(host)) {
+                    return self.problem(at, id.as_deref(), other);
+                }
                 self.tenants.push(tenant);
                 self.places.push(at);
             }
@@ -156,6 +171,25 @@ impl Sink<'_> {
                 }
             }
         }
+    }
+
+    /// Keeps a host that a row brings along; what is wrong where another row reaches it by another URL.
+    fn another_way(&mut self, host: ImplicitHost) -> Option<String> {
+        let index = self.tenants.len();
+        let name = host.name.clone();
+        let (known, first) = self
+            .implicit
+            .entry(host.name.clone())
+            .or_insert_with(|| (host.clone(), index));
+        if *known == host {
+            return None;
+        }
+        let first = *first;
+        Some(format!(
+            "reaches {name} by another url (user, password or parameters) than tenant {:?} at {}; a server is one host with              one login: make the urls alike but for the database, or define hosts under [hosts.<name>]",
+            self.tenants[first].id.as_str(),
+            self.show(self.places[first])
+        ))
     }
 
     fn rows_seen(&self) -> usize {

@@ -5,8 +5,10 @@ mod delimited;
 mod files;
 mod list;
 mod load;
+mod reach;
 mod row;
 mod twins;
 
 pub use check::HostKind;
 pub use load::{Tenants, load, load_for};
+pub use reach::ImplicitHost;

@@ -3,10 +3,7 @@
 use std::collections::BTreeMap;
 
 /// The keys that a row may have besides its labels.
-pub(super) const KNOWN: [&str; 6] = ["id", "host", "database", "schema", "file", "size"];
-
-/// Why a row that brings its own URL is refused.
-pub(super) const URL_REFUSED: &str = "`url` is not supported yet: define the server under [hosts.<name>] in sanderling.toml and name it in `host`";
+pub(super) const KNOWN: [&str; 7] = ["id", "host", "url", "database", "schema", "file", "size"];
 
 /// Where a row stands: index of its file, line and column from 1; column 0 where the format has none to give.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -17,11 +14,13 @@ pub(super) struct At {
 }
 
 /// A row's cells. What is empty or absent is `None`.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Row {
     pub(super) at: At,
     pub(super) id: Option<String>,
     pub(super) host: Option<String>,
+    /// May hold what should not be shown.
+    pub(super) url: Option<String>,
     pub(super) database: Option<String>,
     pub(super) schema: Option<String>,
     pub(super) file: Option<String>,
@@ -35,6 +34,7 @@ impl Row {
         Some(match key {
             "id" => &mut self.id,
             "host" => &mut self.host,
+            "url" => &mut self.url,
             "database" => &mut self.database,
             "schema" => &mut self.schema,
             "file" => &mut self.file,

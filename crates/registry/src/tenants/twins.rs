@@ -1,8 +1,8 @@
 //! Two tenants with one id, and two tenants in one place.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
-use sanderling_core::{HostName, Place};
+use sanderling_core::Place;
 
 use super::check::HostKind;
 use super::load::Sink;
@@ -25,7 +25,7 @@ pub(super) fn find(sink: &mut Sink<'_>) {
                 continue;
             }
             ids.insert(tenant.id.as_str(), index);
-            if let Some(first) = places.insert(key(&tenant.place, sink.hosts), index) {
+            if let Some(first) = places.insert(key(&tenant.place, sink), index) {
                 found.push((index, lives_there(sink, &tenant.place, first)));
             }
         }
@@ -51,21 +51,21 @@ fn lives_there(sink: &Sink<'_>, place: &Place, first: usize) -> String {
     )
 }
 
-type Key<'a> = (
-    &'a HostName,
-    Option<&'a str>,
-    Option<&'a str>,
-    Option<&'a str>,
-);
+/// Server, database, schema, file. An address has a colon, which no alias has.
+type Key<'a> = (&'a str, Option<&'a str>, Option<&'a str>, Option<&'a str>);
 
 /// A place with its host's defaults filled in; a whole database is its schema `public`.
-fn key<'a>(place: &'a Place, hosts: &'a BTreeMap<HostName, HostKind>) -> Key<'a> {
-    let own = match hosts.get(&place.host) {
-        Some(HostKind::Server { database }) => database.as_deref(),
-        _ => None,
+///
+/// A server may have several names: a host of the settings, another one beside it, a row's URL. Its address is one.
+fn key<'a>(place: &'a Place, sink: &'a Sink<'_>) -> Key<'a> {
+    let (own, address) = match sink.hosts.get(&place.host) {
+        Some(HostKind::Server { database, address }) => (database.as_deref(), address.as_deref()),
+        _ => (None, None),
     };
+    let implicit = || Some(sink.implicit.get(&place.host)?.0.address.as_str());
+    let server = address.or_else(implicit).unwrap_or(place.host.as_str());
     let database = place.database.as_deref().or(own);
     let whole = place.database.is_some() && place.file.is_none();
     let schema = place.schema.as_deref().or(whole.then_some("public"));
-    (&place.host, database, schema, place.file.as_deref())
+    (server, database, schema, place.file.as_deref())
 }

@@ -75,6 +75,7 @@ pub(crate) async fn run(printer: Printer, request: &Request) -> anyhow::Result<E
             .collect(),
         migrations: migrations(printer, &request.migrations)?,
         hosts,
+        written: BTreeMap::new(),
         create_missing: false,
     };
     let report = sanderling_coordinator::status(&fleet, &Selector::everyone(), None)

@@ -12,7 +12,6 @@ use super::up::actor;
 use crate::cli::Doctor;
 use crate::exit::Exit;
 use crate::render;
-use crate::settings::HostSettings;
 use crate::wiring::Wiring;
 
 /// How long the claims server may take to answer.
@@ -150,32 +149,32 @@ async fn hosts(wiring: &Wiring) -> Vec<Check> {
     );
     let standings = fleet.survey(&fleet.tenants).await;
     let mut checks = vec![Check::new("registry", Ok(found))];
-    for host in &wiring.settings.hosts {
+    for (host, connections) in fleet.hosts.budgets() {
         let of_host = fleet
             .tenants
             .iter()
             .zip(&standings)
-            .filter(|(tenant, _)| tenant.place.host == host.name)
+            .filter(|(tenant, _)| tenant.place.host == host)
             .map(|(_, s)| s);
-        let mut greeted = greet(&fleet.hosts, &host.name).await;
+        let mut greeted = greet(&fleet.hosts, &host).await;
         let lacks = match &greeted {
-            Ok(_) => lacks(&fleet, host).await,
+            Ok(_) => lacks(&fleet, &host, connections).await,
             Err(_) => Vec::new(),
         };
         let (blocks, lesser): (Vec<_>, Vec<_>) = lacks.into_iter().partition(|lack| lack.blocks);
         if let Some(lack) = blocks.into_iter().next() {
             greeted = Err(lack.what);
         }
-        let check = host_check(&host.name, greeted, of_host, fleet.create_missing);
+        let check = host_check(&host, greeted, of_host, fleet.create_missing);
         checks.push(check.warning(lesser.into_iter().map(|lack| lack.what)));
     }
     checks
 }
 
 /// What a rollout would lack there. What cannot be asked is not known to be missing.
-async fn lacks(fleet: &Fleet, host: &HostSettings) -> Vec<Lack> {
-    let asked = match fleet.hosts.driver(&host.name) {
-        Ok(driver) => driver.lacks(host.connections, fleet.create_missing).await,
+async fn lacks(fleet: &Fleet, host: &HostName, connections: u32) -> Vec<Lack> {
+    let asked = match fleet.hosts.driver(host) {
+        Ok(driver) => driver.lacks(connections, fleet.create_missing).await,
         Err(error) => Err(error),
     };
     asked.unwrap_or_else(|EngineError(failure)| {

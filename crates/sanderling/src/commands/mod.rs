@@ -5,6 +5,7 @@ mod demo;
 mod discover;
 mod doctor;
 mod init;
+mod joined;
 mod man;
 mod new;
 mod ping;
@@ -13,6 +14,7 @@ mod process;
 mod repair;
 mod rollout;
 mod selection;
+mod serving;
 mod status;
 mod tenants;
 mod up;
@@ -20,7 +22,7 @@ mod verify;
 
 use sanderling_telemetry::LogFormat;
 
-use crate::cli::{Cli, Command};
+use crate::cli::{self, Cli, Command};
 use crate::exit::Exit;
 use crate::printer::Printer;
 use crate::wiring::Wiring;
@@ -34,7 +36,9 @@ pub(crate) fn run(cli: Cli, printer: Printer) -> anyhow::Result<Exit> {
         _ => {}
     }
     let (format, level) = match &cli.command {
-        Command::Coordinator(process) | Command::Worker(process) if process.log_json => {
+        Command::Coordinator(process) | Command::Worker(cli::Worker { process, .. })
+            if process.log_json =>
+        {
             (LogFormat::Json, "info")
         }
         Command::Coordinator(_) | Command::Worker(_) => (LogFormat::Human, "info"),
@@ -64,7 +68,7 @@ pub(crate) fn run(cli: Cli, printer: Printer) -> anyhow::Result<Exit> {
             Command::Repair(verb) => repair::run(&wiring, &verb).await,
             Command::Doctor(args) => doctor::run(&wiring, &args).await,
             Command::Coordinator(_) => process::coordinator(&wiring).await,
-            Command::Worker(_) => process::worker(&wiring).await,
+            Command::Worker(args) => process::worker(&wiring, args.serves.as_deref()).await,
             Command::New { name } => new::run(&wiring, &name),
             Command::Ping { wait } => ping::run(&wiring, wait.as_deref()).await,
             Command::Completions { shell } => Ok(completions::run(shell)),

@@ -53,9 +53,9 @@ pub(crate) async fn run(wiring: &Wiring, wait: Option<&str>) -> anyhow::Result<E
 async fn ask(wiring: &Wiring) -> anyhow::Result<Vec<Check>> {
     let hosts = wiring.hosts()?;
     let mut checks = vec![control(wiring).await, claims(wiring).await];
-    for host in &wiring.settings.hosts {
-        let greeted = greet(&hosts, &host.name).await;
-        checks.push(Check::new(format!("host {}", host.name), greeted));
+    for host in hosts.budgets().into_keys() {
+        let greeted = greet(&hosts, &host).await;
+        checks.push(Check::new(format!("host {host}"), greeted));
     }
     Ok(checks)
 }

@@ -13,7 +13,7 @@ use sanderling_store::RolloutRecord;
 
 pub(crate) use text::text;
 
-use super::selection;
+use super::{selection, serving};
 use crate::cli::Plan;
 use crate::exit::Exit;
 use crate::render;
@@ -32,6 +32,7 @@ pub(crate) async fn run(wiring: &Wiring, args: &Plan) -> anyhow::Result<Exit> {
         sql::show(wiring, &fleet, &planned)?;
         return Ok(Exit::Done);
     }
+    serving::refuse_unserved(wiring, &fleet, &planned, store.as_deref()).await?;
     if let Some(path) = &args.out {
         file::write(path, &args.selection, &planned)?;
         let path = path.display();

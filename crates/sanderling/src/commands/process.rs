@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use sanderling_claims::Claims;
 use sanderling_coordinator::{Coordinator, CoordinatorOptions, Providers};
+use sanderling_core::Serves;
 use sanderling_store::Store;
 use sanderling_worker::{Worker, WorkerOptions};
 
@@ -23,17 +24,24 @@ pub(crate) async fn coordinator(wiring: &Wiring) -> anyhow::Result<Exit> {
 }
 
 /// Runs a worker until a signal.
-pub(crate) async fn worker(wiring: &Wiring) -> anyhow::Result<Exit> {
+pub(crate) async fn worker(wiring: &Wiring, serves: Option<&str>) -> anyhow::Result<Exit> {
     refuse_memory(wiring, "worker")?;
+    let serves = match serves {
+        None => wiring.settings.worker_serves.clone(),
+        Some(text) => {
+            Serves::parse(text).map_err(|error| UsageError(format!("--serves: {error}")))?
+        }
+    };
     let signals = Signals::listen(
         wiring.printer,
         "draining: finishing the migrations at hand; once more ends at once",
     )?;
     let (store, claims) = (wiring.store().await?, wiring.claims()?);
-    let worker = new_worker(wiring, store, claims)?;
+    let worker = new_worker(wiring, serves.clone(), store, claims)?;
     tracing::info!(
         fleet = wiring.settings.fleet_name,
         slots = wiring.settings.worker_slots,
+        serves = %serves,
         "worker started"
     );
     worker.run(signals.drain().clone()).await;
@@ -58,12 +66,15 @@ pub(crate) fn new_coordinator(
 /// A worker as the settings want it.
 pub(crate) fn new_worker(
     wiring: &Wiring,
+    serves: Serves,
     store: Arc<dyn Store>,
     claims: Arc<dyn Claims>,
 ) -> anyhow::Result<Worker> {
     let options = WorkerOptions {
         id: process_name("worker"),
         fleet: wiring.settings.fleet_name.clone(),
+        serves,
+        base_dir: wiring.settings.base_dir.clone(),
         slots: usize::try_from(wiring.settings.worker_slots)?,
         poll: wiring.settings.control.poll,
         lease: wiring.settings.control.lease,

@@ -7,12 +7,12 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, anyhow, bail};
 use sanderling_claims::Claims;
 use sanderling_coordinator::{Fleet, Planned};
-use sanderling_core::{Outcome, RolloutId, RolloutState, TenantId};
+use sanderling_core::{Outcome, RolloutId, RolloutState, Serves, TenantId};
 use sanderling_store::{RolloutRecord, Store, StoreError, Submission, TargetFilter, TargetRecord};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::{plan, process, selection};
+use super::{joined, plan, process, selection, serving};
 use crate::cli::Up;
 use crate::exit::{Exit, UsageError};
 use crate::follow::Follower;
@@ -39,6 +39,10 @@ pub(crate) async fn run(wiring: &Wiring, args: &Up) -> anyhow::Result<Exit> {
     if let Some(file) = &file {
         plan::file::compare(file, &planned, existing.as_deref()).await?;
     }
+    let embedded = args.embedded || wiring.claims_in_memory();
+    if !embedded {
+        serving::refuse_unserved(wiring, &fleet, &planned, existing.as_deref()).await?;
+    }
     if args.dry_run {
         plan::show(wiring, &planned)?;
         wiring.printer.talk("dry run: nothing was changed");
@@ -47,7 +51,6 @@ pub(crate) async fn run(wiring: &Wiring, args: &Up) -> anyhow::Result<Exit> {
     if planned.plan.targets.is_empty() && at_work(existing.as_deref(), &planned).await?.is_none() {
         return plan::nothing_to_do(wiring, &planned);
     }
-    let embedded = args.embedded || wiring.claims_in_memory();
     if !embedded {
         confirm(wiring, args, &planned)?;
     }
@@ -57,7 +60,7 @@ pub(crate) async fn run(wiring: &Wiring, args: &Up) -> anyhow::Result<Exit> {
     )?;
     let (store, claims) = (wiring.store().await?, wiring.claims()?);
     if !embedded {
-        wait_for_worker(wiring, &*store).await?;
+        wait_for_worker(wiring, &fleet, &planned, &*store).await?;
     }
     let (record, joined) = submit(wiring, &*store, &fleet, planned).await?;
     if record.rollout.state == RolloutState::Halted {
@@ -166,6 +169,8 @@ async fn submit(
     store.put_bundle(&fleet.migrations.bundle).await?;
     let submission = Submission {
         id: RolloutId::new(uuid::Uuid::now_v7().to_string()),
+        hosts: serving::written(fleet, &planned.plan),
+        labels: serving::labels(fleet, &planned.plan),
         plan: planned.plan,
         actor: actor(),
     };
@@ -184,18 +189,8 @@ async fn submit(
     } else {
         format!("rollout {id}")
     });
-    if !submitted.left_for_next.is_empty() {
-        let names: Vec<_> = submitted
-            .left_for_next
-            .iter()
-            .take(10)
-            .map(|t| t.as_str())
-            .collect();
-        wiring.printer.warn(&format!(
-            "{} not in this rollout, because they came after it began: {}; run `sanderling up` again when it has ended",
-            render::tenants(submitted.left_for_next.len() as u64),
-            names.join(", ")
-        ));
+    for sentence in joined::news(store, fleet, &submitted).await? {
+        wiring.printer.warn(&sentence);
     }
     Ok((read(store, id).await?, submitted.joined))
 }
@@ -233,7 +228,13 @@ fn confirm(wiring: &Wiring, args: &Up, planned: &Planned) -> anyhow::Result<()> 
     Ok(())
 }
 
-async fn wait_for_worker(wiring: &Wiring, store: &dyn Store) -> anyhow::Result<()> {
+/// Waits until a worker lives; refuses where those that live do not serve everybody.
+async fn wait_for_worker(
+    wiring: &Wiring,
+    fleet: &Fleet,
+    planned: &Planned,
+    store: &dyn Store,
+) -> anyhow::Result<()> {
     let since = Instant::now();
     let mut said = false;
     while store.workers().await?.is_empty() {
@@ -249,7 +250,7 @@ async fn wait_for_worker(wiring: &Wiring, store: &dyn Store) -> anyhow::Result<(
         }
         tokio::time::sleep(wiring.settings.control.poll.min(Duration::from_secs(1))).await;
     }
-    Ok(())
+    serving::refuse_unserved(wiring, fleet, planned, Some(store)).await
 }
 
 /// A coordinator and a worker inside this process.
@@ -270,7 +271,8 @@ impl Hands {
             wiring.printer.talk("another process is at work on it; this one follows, and takes over if that one stops");
         }
         let coordinator = process::new_coordinator(wiring, store.clone(), claims.clone());
-        let worker = process::new_worker(wiring, store.clone(), claims.clone())?;
+        let worker =
+            process::new_worker(wiring, Serves::everyone(), store.clone(), claims.clone())?;
         let (store, poll) = (store.clone(), wiring.settings.control.poll);
         let mut hands = JoinSet::new();
         hands.spawn(coordinator.run(drain.clone()));

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use sanderling_core::HostName;
+use sanderling_core::{HostName, Serves};
 use sanderling_engine::{RoleTemplate, SearchPath};
 
 use super::error::SettingsError;
@@ -55,6 +55,7 @@ impl Settings {
             control: control(&mut reader, &base),
             claims: claims(&mut reader, &base),
             worker_slots: reader.count(&path("worker.slots"), 1).unwrap_or(16),
+            worker_serves: serves(&mut reader),
             hosts: hosts(&mut reader, &base),
             rollout: policy::read(&mut reader),
             providers: providers::read(&mut reader, &base),
@@ -113,6 +114,17 @@ fn base_of(file: &Path) -> Result<PathBuf, SettingsError> {
     Ok(file.parent().unwrap_or(Path::new("/")).to_owned())
 }
 
+fn serves(reader: &mut Reader<'_>) -> Serves {
+    let key = path("worker.serves");
+    let text = reader.text(&key);
+    let read = text.as_deref().map(Serves::parse).transpose();
+    read.unwrap_or_else(|error| {
+        reader.problem(&key, error.to_string());
+        None
+    })
+    .unwrap_or_default()
+}
+
 fn control(reader: &mut Reader<'_>, base: &Path) -> ControlSettings {
     let schemes = &["sqlite", "postgres", "postgresql"];
     let url = url::read(
@@ -152,12 +164,6 @@ fn claims(reader: &mut Reader<'_>, base: &Path) -> ClaimsSettings {
 fn hosts(reader: &mut Reader<'_>, base: &Path) -> Vec<HostSettings> {
     let section = path("hosts");
     let names = reader.names(&section);
-    if names.is_empty() {
-        reader.problem(
-            &section,
-            "no host is configured; tenants need one, as in [hosts.main] with a `url`",
-        );
-    }
     names.iter().map(|name| host(reader, name, base)).collect()
 }
 
@@ -170,13 +176,18 @@ fn host(reader: &mut Reader<'_>, name: &str, base: &Path) -> HostSettings {
         );
     }
     let schemes = &["postgres", "postgresql", "sqlite"];
-    let url = url::read(reader, &below(&at, "url"), None, schemes, base);
+    let (url, template) = url::read_template(reader, &below(&at, "url"), schemes, base);
     let is_sqlite = url.scheme().as_deref() == Some("sqlite");
     let connections = reader.count(&below(&at, "connections"), 1);
     let direct = below(&at, "direct_url");
-    let direct_url = reader
+    let direct = reader
         .has(&direct)
-        .then(|| url::read(reader, &direct, None, &schemes[..2], base));
+        .then(|| url::read_template(reader, &direct, &schemes[..2], base));
+    // What is connected with decides.
+    let (direct_url, template) = match direct {
+        Some((direct_url, template)) => (Some(direct_url), template),
+        None => (None, template),
+    };
     let role = role(reader, &below(&at, "role"));
     let search_path = search_path(reader, &below(&at, "search_path"));
     for (key, given) in [
@@ -193,6 +204,7 @@ fn host(reader: &mut Reader<'_>, name: &str, base: &Path) -> HostSettings {
         name: HostName::new(name),
         url,
         direct_url,
+        template,
         role,
         search_path: search_path.unwrap_or_default(),
         connections: connections.unwrap_or(if is_sqlite { 2 } else { 8 }),

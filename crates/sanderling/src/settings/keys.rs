@@ -36,7 +36,7 @@ pub(super) static ROOT: Node = Table(&[
         Table(&[("url", Leaf), ("lease", Leaf), ("poll", Leaf)]),
     ),
     ("claims", Table(&[("url", Leaf), ("ttl", Leaf)])),
-    ("worker", Table(&[("slots", Leaf), ("serves", Later)])),
+    ("worker", Table(&[("slots", Leaf), ("serves", Leaf)])),
     (
         "hosts",
         Each(&Table(&[

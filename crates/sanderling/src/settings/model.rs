@@ -7,9 +7,9 @@ use std::time::Duration;
 use sanderling_coordinator::Provider;
 use sanderling_core::policy::{Atomic, Backoff};
 use sanderling_core::waves::{HaltSpec, WaveSpec, default_waves};
-use sanderling_core::{ErrorClass, HostName, Selector};
+use sanderling_core::{ErrorClass, HostName, Selector, Serves};
 use sanderling_engine::{RoleTemplate, SearchPath};
-use sanderling_registry::HostKind;
+use sanderling_registry::{HostKind, UrlTemplate};
 
 use super::url::ConfiguredUrl;
 
@@ -32,6 +32,8 @@ pub(crate) struct Settings {
     pub(crate) claims: ClaimsSettings,
     /// Tenants that one worker has in hand at once.
     pub(crate) worker_slots: u32,
+    /// Which tenants a worker serves.
+    pub(crate) worker_serves: Serves,
     /// The hosts, by name.
     pub(crate) hosts: Vec<HostSettings>,
     /// What a rollout may do.
@@ -69,6 +71,8 @@ pub(crate) struct HostSettings {
     pub(crate) url: ConfiguredUrl,
     /// Where to connect instead, when `url` leads through a pooler; PostgreSQL only.
     pub(crate) direct_url: Option<ConfiguredUrl>,
+    /// Where the URL has places for what tenants' rows say: a host is made for each distinct rendering.
+    pub(crate) template: Option<UrlTemplate>,
     /// The role that migrations run as; PostgreSQL only.
     pub(crate) role: Option<RoleTemplate>,
     /// What migrations see beside their tenant's schema; PostgreSQL only.
@@ -122,16 +126,14 @@ impl Settings {
     /// What the registry should know about each host.
     pub(crate) fn host_kinds(&self) -> BTreeMap<HostName, HostKind> {
         let kind = |host: &HostSettings| {
-            if host.is_sqlite {
-                HostKind::Directory
-            } else {
-                HostKind::Server {
-                    database: host
-                        .direct_url
-                        .as_ref()
-                        .unwrap_or(&host.url)
-                        .written_database(),
-                }
+            let used = host.direct_url.as_ref().unwrap_or(&host.url);
+            match &host.template {
+                _ if host.is_sqlite => HostKind::Directory,
+                Some(template) => HostKind::Template(template.clone()),
+                None => HostKind::Server {
+                    database: used.written_database(),
+                    address: used.written_address(),
+                },
             }
         };
         self.hosts

@@ -85,7 +85,8 @@ fn everything_can_be_set() {
     assert_eq!(
         kinds[&HostName::new("eu1")],
         HostKind::Server {
-            database: Some("app".into())
+            database: Some("app".into()),
+            address: Some("h:5432".into()),
         }
     );
     assert_eq!(kinds.len(), 2);
@@ -176,7 +177,7 @@ fn unknown_keys_name_the_nearest_and_the_line() {
         ),
         (
             "[worker]\nbananas = 1\n",
-            "s.toml:7: worker.bananas: unknown key; known here: slots",
+            "s.toml:7: worker.bananas: unknown key; known here: slots, serves",
         ),
         (
             "[[rollout.waves]]\nrest = true\nhalt = { max_failure = 1 }\n",
@@ -244,26 +245,6 @@ fn values_out_of_range_are_refused() {
             "hosts.eu1.connections: must be at least 1",
         ),
         (
-            "[hosts.EU2]\nurl = 'postgres://x'\n",
-            "a host's name must be",
-        ),
-        (
-            "[hosts.eu2]\nconnections = 1\n",
-            "hosts.eu2.url: is missing",
-        ),
-        (
-            "[hosts.eu2]\nurl = 'postgres://{{label.x}}'\n",
-            "templates ({{…}}) are not supported yet",
-        ),
-        (
-            "[hosts.eu2]\nurl = 'postgres://x'\nsearch_path = ['public']\n",
-            "hosts.eu2.search_path: must begin with \"{{schema}}\", not \"public\"",
-        ),
-        (
-            "[hosts.f2]\nurl = 'sqlite://x'\nsearch_path = ['{{schema}}', 'a']\n",
-            "hosts.f2.search_path: is for PostgreSQL",
-        ),
-        (
             "[rollout]\nconcurrency = -1\n",
             "must be at least 1, not -1",
         ),
@@ -278,13 +259,57 @@ fn values_out_of_range_are_refused() {
 }
 
 #[test]
+fn hosts_and_workers_out_of_range_are_refused() {
+    for (text, part) in [
+        (
+            "[hosts.EU2]\nurl = 'postgres://x'\n",
+            "a host's name must be",
+        ),
+        (
+            "[hosts.eu2]\nconnections = 1\n",
+            "hosts.eu2.url: is missing",
+        ),
+        (
+            "[hosts.eu2]\nurl = 'postgres://{{lable.x}}'\n",
+            "has the unknown placeholder {{lable.x}}",
+        ),
+        (
+            "[hosts.eu2]\nurl = 'postgres://u:hunter2@{{label.x}}'\n",
+            "hosts.eu2.url: holds a password as it is",
+        ),
+        (
+            "[hosts.eu2]\nurl = 'postgres://u@{{label.x}}:y/d'\n",
+            "has a port that is no number when its template is filled in",
+        ),
+        (
+            "[hosts.eu2]\nurl = 'sqlite://{{label.x}}'\n",
+            "which is for PostgreSQL",
+        ),
+        (
+            "[control]\nurl = 'postgres://{{label.x}}/d'\n",
+            "only the url of a host",
+        ),
+        (
+            "[worker]\nserves = 'acme'\n",
+            "worker.serves: `acme` names tenants by id",
+        ),
+        (
+            "[hosts.eu2]\nurl = 'postgres://x'\nsearch_path = ['public']\n",
+            "hosts.eu2.search_path: must begin with \"{{schema}}\", not \"public\"",
+        ),
+        (
+            "[hosts.f2]\nurl = 'sqlite://x'\nsearch_path = ['{{schema}}', 'a']\n",
+            "hosts.f2.search_path: is for PostgreSQL",
+        ),
+    ] {
+        assert!(problem(text).contains(part), "{text}: {}", problem(text));
+    }
+}
+
+#[test]
 fn what_is_missing_is_asked_for() {
     let text = load("", &[]).unwrap_err().to_string();
-    for part in [
-        "fleet.name: is missing",
-        "fleet.tenants: is missing",
-        "hosts: no host is configured",
-    ] {
+    for part in ["fleet.name: is missing", "fleet.tenants: is missing"] {
         assert!(text.contains(part), "{text}");
     }
     for name in ["Prod", "a b", "", &"x".repeat(41)] {
@@ -377,7 +402,8 @@ fn a_host_may_have_a_direct_url_and_a_role() {
     assert!(host.direct_url.is_some() && host.role.is_some());
     let kind = &settings.host_kinds()[&host.name];
     let database = Some("app".to_owned());
-    assert_eq!(*kind, sanderling_registry::HostKind::Server { database });
+    let address = Some("db:5432".to_owned());
+    assert_eq!(*kind, HostKind::Server { database, address });
     for (lines, expected) in [
         (
             "url = 'postgres://u@h/d'\nrole = '{{tenant}}'\n",

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use sanderling_registry::{ServerUrl, UrlTemplate};
 use sanderling_secrets::{Reference, Resolved};
 
 use super::error::SettingsError;
@@ -62,6 +63,12 @@ impl ConfiguredUrl {
         scheme(self.reference.as_written())
     }
 
+    /// `HOST:PORT` in one spelling, where it is written out.
+    pub(super) fn written_address(&self) -> Option<String> {
+        let url = ServerUrl::parse(self.reference.as_written()).ok()?;
+        Some(url.address().to_owned())
+    }
+
     /// The database that the URL names, where it is written out.
     pub(super) fn written_database(&self) -> Option<String> {
         let (_, rest) = self.reference.as_written().split_once("://")?;
@@ -73,6 +80,64 @@ impl ConfiguredUrl {
 
 /// Reads a URL and checks its scheme; says nothing of its text, which may hold a password.
 pub(super) fn read(
+    reader: &mut Reader<'_>,
+    key: &[String],
+    default: Option<&str>,
+    schemes: &[&str],
+    base: &Path,
+) -> ConfiguredUrl {
+    let url = read_any(reader, key, default, schemes, base);
+    if url.reference.as_written().contains("{{") {
+        reader.problem(
+            key,
+            "has a template ({{…}}); only the url of a host, which tenants name, can have one",
+        );
+    }
+    url
+}
+
+/// As [`read`], for a URL that may have places for what a tenant's row says; and the template, if it has.
+pub(super) fn read_template(
+    reader: &mut Reader<'_>,
+    key: &[String],
+    schemes: &[&str],
+    base: &Path,
+) -> (ConfiguredUrl, Option<UrlTemplate>) {
+    let url = read_any(reader, key, None, schemes, base);
+    let template = match template(url.reference.as_written()) {
+        Ok(template) => template,
+        Err(wrong) => {
+            reader.problem(key, wrong);
+            None
+        }
+    };
+    (url, template)
+}
+
+/// The template that a URL is, if every tenant could be reached by what it makes.
+fn template(written: &str) -> Result<Option<UrlTemplate>, String> {
+    let Some(template) = UrlTemplate::parse(written)? else {
+        return Ok(None);
+    };
+    if written.starts_with("sqlite") {
+        return Err(
+            "has a template ({{…}}), which is for PostgreSQL; a row names its file below the directory".to_owned(),
+        );
+    }
+    let url = ServerUrl::parse(&template.sample())
+        .map_err(|wrong| format!("{wrong} when its template is filled in"))?;
+    if url.has_password() {
+        return Err(
+            "holds a password as it is, and what a template makes goes to workers through the control store: write a \
+             reference in its place, as in postgres://app:${PASSWORD}@{{label.shard}}.db:5432/app; it is resolved where it \
+             is used and never stored"
+                .to_owned(),
+        );
+    }
+    Ok(Some(template))
+}
+
+fn read_any(
     reader: &mut Reader<'_>,
     key: &[String],
     default: Option<&str>,
@@ -119,12 +184,6 @@ pub(super) fn read(
             reader.problem(
                 key,
                 "a database in memory would be lost and cannot be shared; name a file",
-            );
-        }
-        Some(_) if written.contains("{{") => {
-            reader.problem(
-                key,
-                "templates ({{…}}) are not supported yet; write one host per database server",
             );
         }
         Some(_) => {}

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use sanderling_core::{
     Cause, Epoch, ErrorClass, Failure, HostName, Micros, Nonce, Outcome, Place, RolloutId,
-    TenantId, Version, WorkerId,
+    TenantId, Version, WorkerId, WrittenLabels,
 };
 
 use crate::link::{Fault, Row, Tx, Value, corrupt, each};
@@ -23,6 +23,8 @@ pub(crate) struct Target {
     pub(crate) host: HostName,
     /// Where its data lives.
     pub(crate) place: Place,
+    /// Its labels when it was submitted.
+    pub(crate) labels: WrittenLabels,
     /// Whether the plan found a ledger.
     pub(crate) has_ledger: bool,
     /// What became of it.
@@ -79,7 +81,7 @@ impl Target {
 }
 
 const COLUMNS: &str = "targets.rollout, targets.tenant, wave, path, host, place, has_ledger, outcome, applied,
-    failure, attempts, not_before, in_flight, epoch, nonce, owner, lease_until, since, takeover, resolves";
+    failure, attempts, not_before, in_flight, epoch, nonce, owner, lease_until, since, takeover, resolves, labels";
 
 /// Locks targets in order of (rollout, tenant). Those that do not exist are left out.
 pub(crate) async fn lock(
@@ -118,6 +120,7 @@ fn read(row: &Row) -> Result<Target, Fault> {
         path: index(3)?.unwrap_or_default(),
         host: HostName::new(row.text(4)?),
         place: row.json(5)?,
+        labels: WrittenLabels::from_text(row.text(20)?),
         has_ledger: row.flag(6)?,
         outcome: outcome(row.text(7)?)?,
         applied: row.json(8)?,

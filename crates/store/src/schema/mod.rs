@@ -8,12 +8,13 @@ use crate::perform::{Mode, Verb};
 use crate::port::StoreError;
 
 /// Every step, oldest first. A step that was released is never edited; the next one follows it.
-const STEPS: [&str; 5] = [
+const STEPS: [&str; 6] = [
     include_str!("0001_first.sql"),
     include_str!("0002_kept.sql"),
     include_str!("0003_away.sql"),
     include_str!("0004_holds.sql"),
     include_str!("0006_amendments.sql"),
+    include_str!("0007_registry.sql"),
 ];
 
 /// The version this program writes.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
-use sanderling_core::{HostName, Micros, Rollout, RolloutId, TenantId};
+use sanderling_core::{HostName, Micros, Rollout, RolloutId, Serves, TenantId};
 
 use crate::link::{Fault, Row, Tx, Value, each, values};
 use crate::perform::{Mode, Verb};
@@ -12,6 +12,7 @@ use crate::port::{Candidate, TargetRef};
 /// The arguments of `Store::candidates`.
 pub(crate) struct Candidates {
     pub(crate) hosts: Vec<HostName>,
+    pub(crate) serves: Serves,
     pub(crate) limit: u32,
 }
 
@@ -24,7 +25,7 @@ impl Verb for Candidates {
     const MODE: Mode = Mode::Snapshot;
 
     async fn run(&self, tx: &mut Tx<'_>) -> Result<Vec<Candidate>, Fault> {
-        if self.hosts.is_empty() || self.limit == 0 {
+        if self.hosts().is_empty() || self.limit == 0 {
             return Ok(Vec::new());
         }
         let now = tx.now().await?;
@@ -44,13 +45,38 @@ impl Verb for Candidates {
 }
 
 impl Candidates {
+    /// The hosts of which anything may be served.
+    fn hosts(&self) -> Vec<HostName> {
+        let takes = |host: &&HostName| self.serves.takes_host(host);
+        self.hosts.iter().filter(takes).cloned().collect()
+    }
+
+    /// Conditions on the labels, as text that both dialects read the same way, over arguments that are added. Asked here
+    /// and not of what was read: what others serve must not hide what is served here.
+    fn served(&self, args: &mut Vec<Value>) -> String {
+        let mut conditions = String::new();
+        for (pair, there) in self.serves.pairs() {
+            args.push(Value::from(pair));
+            // `$1` is the fleet.
+            let number = args.len() + 1;
+            let sign = if there { "<>" } else { "=" };
+            conditions.push_str(&format!(
+                " AND replace(labels, ${number}, '') {sign} labels"
+            ));
+        }
+        conditions
+    }
+
     async fn expired(&self, tx: &mut Tx<'_>, now: Micros) -> Result<Vec<Ranked>, Fault> {
-        let sql = "SELECT rollout, tenant, host, wave, position, number FROM targets
-            WHERE fleet = $1 AND in_flight = 1 AND lease_until <= $3 AND host IN (SELECT v ->> 0 FROM {each})
-            ORDER BY wave, position, number LIMIT $4";
-        let mut args = vec![hosts(&self.hosts)?];
+        let mut args = vec![hosts(&self.hosts())?];
         args.extend(values![now, i64::from(self.limit)]);
-        ranked(&tx.rows(sql, args).await?, true)
+        let served = self.served(&mut args);
+        let sql = format!(
+            "SELECT rollout, tenant, host, wave, position, number FROM targets
+            WHERE fleet = $1 AND in_flight = 1 AND lease_until <= $3 AND host IN (SELECT v ->> 0 FROM {{each}}) {served}
+            ORDER BY wave, position, number LIMIT $4"
+        );
+        ranked(&tx.rows(&sql, args).await?, true)
     }
 
     /// The first ones by position, then the first ones of the hosts that are not among them, and so on: hosts whose
@@ -62,19 +88,22 @@ impl Candidates {
         wave: usize,
         now: Micros,
     ) -> Result<Vec<Ranked>, Fault> {
-        let sql = "SELECT rollout, tenant, host, wave, position, number FROM targets
-            WHERE fleet = $1 AND rollout = $3 AND wave = $4 AND outcome = 'pending' AND in_flight = 0
-            AND not_before <= $5 AND host IN (SELECT v ->> 0 FROM {each})
-            AND NOT EXISTS (SELECT 1 FROM targets AS other WHERE other.fleet = $1 AND other.tenant = targets.tenant
-                AND other.in_flight = 1)
-            ORDER BY position LIMIT $6";
-        let mut wanted = self.hosts.clone();
+        let mut wanted = self.hosts();
         let mut found = Vec::new();
         while !wanted.is_empty() {
             let mut args = vec![hosts(&wanted)?];
             let wave = i64::try_from(wave).unwrap_or(i64::MAX);
             args.extend(values![id, wave, now, i64::from(self.limit)]);
-            let more = ranked(&tx.rows(sql, args).await?, false)?;
+            let served = self.served(&mut args);
+            let sql = format!(
+                "SELECT rollout, tenant, host, wave, position, number FROM targets
+                WHERE fleet = $1 AND rollout = $3 AND wave = $4 AND outcome = 'pending' AND in_flight = 0
+                AND not_before <= $5 AND host IN (SELECT v ->> 0 FROM {{each}}) {served}
+                AND NOT EXISTS (SELECT 1 FROM targets AS other WHERE other.fleet = $1 AND other.tenant = targets.tenant
+                    AND other.in_flight = 1)
+                ORDER BY position LIMIT $6"
+            );
+            let more = ranked(&tx.rows(&sql, args).await?, false)?;
             if more.len() < self.limit as usize {
                 // These are all there are, of every host that was asked for.
                 found.extend(more);

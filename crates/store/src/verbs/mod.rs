@@ -29,3 +29,4 @@ pub(crate) mod skip_gate;
 pub(crate) mod start;
 pub(crate) mod submit;
 pub(crate) mod workers;
+pub(crate) mod written_hosts;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use sanderling_core::plan::Plan;
 use sanderling_core::{
-    Epoch, ErrorClass, EventKind, HostName, Micros, RolloutId, TenantId, WorkerId,
+    Epoch, ErrorClass, EventKind, HostName, Micros, RolloutId, Serves, TenantId, WorkerId,
 };
 
 use super::room::Rooms;
@@ -23,6 +23,7 @@ pub(crate) struct Start {
     pub(crate) worker: WorkerId,
     pub(crate) wanted: Vec<Wanted>,
     pub(crate) hosts: BTreeMap<HostName, Budget>,
+    pub(crate) serves: Serves,
     pub(crate) lease: Duration,
 }
 
@@ -43,7 +44,7 @@ impl Verb for Start {
         let busy = busy_elsewhere(tx, &keys).await?;
         found.retain(|key, target| {
             let startable = locked.runs() && target.is_due(now) && !busy.contains(&key.tenant);
-            startable || target.expired(now)
+            (startable || target.expired(now)) && self.serves.takes(&target.host, &target.labels)
         });
         if found.is_empty() && regranted.is_empty() {
             return Ok(Vec::new());

@@ -1,14 +1,16 @@
 //! `submit`: a plan becomes a rollout, or joins the one that is already doing it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use sanderling_core::plan::Plan;
-use sanderling_core::{EventKind, HostName, Micros, Outcome, Place, Rollout, RolloutId, TenantId};
+use sanderling_core::{
+    EventKind, HostName, Micros, Outcome, Place, Rollout, RolloutId, TenantId, WrittenLabels,
+};
 use serde::Serialize;
 
-use super::overlap;
+use super::{overlap, written_hosts};
 use crate::link::{Fault, Tx, each, values};
 use crate::perform::{Mode, Verb};
 use crate::port::{StoreError, Submission, Submitted};
@@ -30,9 +32,12 @@ impl Verb for Submit {
     const LIMIT: Duration = Duration::from_secs(300);
 
     async fn run(&self, tx: &mut Tx<'_>) -> Result<Submitted, Fault> {
-        let Submission { id, plan, .. } = &self.submission;
+        let Submission {
+            id, plan, hosts, ..
+        } = &self.submission;
         check(plan, tx.fleet())?;
         let number = lock_fleet(tx).await? + 1;
+        written_hosts::keep(tx, hosts).await?;
         if let Some(before) = submitted_before(tx, id).await? {
             return joined(before, plan);
         }
@@ -61,7 +66,9 @@ impl Verb for Submit {
 
 impl Submit {
     async fn create(&self, tx: &mut Tx<'_>, number: i64) -> Result<(), Fault> {
-        let Submission { id, plan, actor } = &self.submission;
+        let Submission {
+            id, plan, actor, ..
+        } = &self.submission;
         tx.exec(
             "UPDATE fleets SET rollouts = $2 WHERE fleet = $1",
             values![number],
@@ -98,13 +105,17 @@ impl Submit {
     }
 
     async fn insert_targets(&self, tx: &mut Tx<'_>, number: i64) -> Result<(), Fault> {
-        let Submission { id, plan, .. } = &self.submission;
-        let rows = rows(plan)?;
+        let Submission {
+            id, plan, labels, ..
+        } = &self.submission;
+        let rows = rows(plan, labels)?;
         let insert = "INSERT INTO targets (fleet, rollout, number, tenant, active, wave, position, path, host, place,
-                has_ledger, outcome, applied, class, cause, failure, attempts, not_before, in_flight, epoch, takeover, resolves)
+                has_ledger, outcome, applied, class, cause, failure, attempts, not_before, in_flight, epoch, takeover, resolves,
+                labels)
             SELECT $1, $3, $4, v -> 0 ->> 0, CAST(v -> 0 ->> 1 AS bigint), CAST(v -> 0 ->> 2 AS bigint),
                 CAST(v -> 0 ->> 3 AS bigint), CAST(v -> 0 ->> 4 AS bigint), v -> 1 ->> 0, v -> 1 ->> 1,
-                CAST(v -> 1 ->> 2 AS bigint), v -> 2 ->> 0, '[]', v -> 2 ->> 1, v -> 2 ->> 2, v -> 2 ->> 3, '{}', 0, 0, 0, 0, 0
+                CAST(v -> 1 ->> 2 AS bigint), v -> 2 ->> 0, '[]', v -> 2 ->> 1, v -> 2 ->> 2, v -> 2 ->> 3, '{}', 0, 0, 0, 0, 0,
+                v -> 1 ->> 3
             FROM {each}";
         for chunk in rows.chunks(CHUNK) {
             let mut args = vec![each(chunk)?];
@@ -136,7 +147,7 @@ impl Submit {
 #[derive(Serialize)]
 struct NewTarget<'p>(
     (&'p TenantId, i64, Option<usize>, u32, Option<usize>),
-    (&'p HostName, String, i64),
+    (&'p HostName, String, i64, &'p str),
     (
         Outcome,
         Option<&'static str>,
@@ -145,7 +156,11 @@ struct NewTarget<'p>(
     ),
 );
 
-fn rows(plan: &Plan) -> Result<Vec<NewTarget<'_>>, Fault> {
+fn rows<'p>(
+    plan: &'p Plan,
+    labels: &'p BTreeMap<TenantId, WrittenLabels>,
+) -> Result<Vec<NewTarget<'p>>, Fault> {
+    let labels = |tenant| labels.get(tenant).map_or("", WrittenLabels::as_str);
     let place = |place: &Place| serde_json::to_string(place);
     let mut rows = Vec::with_capacity(plan.targets.len() + plan.left_out.len());
     for target in &plan.targets {
@@ -161,6 +176,7 @@ fn rows(plan: &Plan) -> Result<Vec<NewTarget<'_>>, Fault> {
                 &target.place.host,
                 place(&target.place)?,
                 i64::from(target.has_ledger),
+                labels(&target.tenant),
             ),
             (Outcome::Pending, None, None, None),
         ));
@@ -170,7 +186,7 @@ fn rows(plan: &Plan) -> Result<Vec<NewTarget<'_>>, Fault> {
         let failure = left.failure.as_ref().map(serde_json::to_string);
         rows.push(NewTarget(
             (&left.tenant, 0, None, 0, None),
-            (&left.place.host, place(&left.place)?, 0),
+            (&left.place.host, place(&left.place)?, 0, ""),
             (
                 left.outcome,
                 targets::class(cause),

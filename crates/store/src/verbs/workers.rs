@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use sanderling_core::{HostName, Micros, WorkerId};
+use sanderling_core::{HostName, Micros, Serves, WorkerId};
 
 use super::start::until;
-use crate::link::{Fault, Tx, values};
+use crate::link::{Fault, Tx, corrupt, values};
 use crate::perform::{Mode, Verb};
 use crate::port::{HostAway, Idle, WorkerRecord};
 use crate::rows::kept;
@@ -19,6 +19,7 @@ const KEPT: i64 = 86_400_000_000;
 pub(crate) struct Beat {
     pub(crate) worker: WorkerId,
     pub(crate) hosts: BTreeMap<HostName, Idle>,
+    pub(crate) serves: Serves,
     pub(crate) lease: Duration,
 }
 
@@ -30,9 +31,15 @@ impl Verb for Beat {
     async fn run(&self, tx: &mut Tx<'_>) -> Result<(), Fault> {
         let now = tx.now().await?;
         let hosts = serde_json::to_string(&self.hosts.keys().collect::<Vec<_>>())?;
-        let sql = "INSERT INTO workers (fleet, worker, hosts, lease_until) VALUES ($1, $2, $3, $4)
-            ON CONFLICT (fleet, worker) DO UPDATE SET hosts = excluded.hosts, lease_until = excluded.lease_until";
-        let args = values![&self.worker, hosts, until(now, self.lease)];
+        let sql = "INSERT INTO workers (fleet, worker, hosts, lease_until, serves) VALUES ($1, $2, $3, $4, $5)
+            ON CONFLICT (fleet, worker) DO UPDATE SET hosts = excluded.hosts, lease_until = excluded.lease_until,
+                serves = excluded.serves";
+        let args = values![
+            &self.worker,
+            hosts,
+            until(now, self.lease),
+            self.serves.to_string()
+        ];
         tx.exec(sql, args).await?;
         kept::told(tx, &self.worker, &self.hosts).await?;
         let sql = "DELETE FROM workers WHERE fleet = $1 AND lease_until < $2";
@@ -82,7 +89,7 @@ impl Verb for Workers {
     const MODE: Mode = Mode::Single;
 
     async fn run(&self, tx: &mut Tx<'_>) -> Result<Vec<WorkerRecord>, Fault> {
-        let sql = "SELECT worker, hosts, lease_until, away FROM workers
+        let sql = "SELECT worker, hosts, lease_until, away, serves FROM workers
             WHERE fleet = $1 AND lease_until > {now} ORDER BY worker";
         let rows = tx.rows(sql, Vec::new()).await?;
         rows.iter()
@@ -92,8 +99,16 @@ impl Verb for Workers {
                     hosts: row.json(1)?,
                     until: Micros(row.int(2)?),
                     away: row.json(3)?,
+                    serves: serves(row.text(4)?)?,
                 })
             })
             .collect()
     }
+}
+
+fn serves(text: &str) -> Result<Serves, Fault> {
+    if text.is_empty() {
+        return Ok(Serves::everyone());
+    }
+    Serves::parse(text).map_err(|error| corrupt(format!("what a worker serves: {error}")))
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use sanderling_core::rollout::Action;
-use sanderling_core::{Epoch, ErrorClass, EventKind, Nonce, Outcome};
+use sanderling_core::{Epoch, ErrorClass, EventKind, Nonce, Outcome, Serves};
 use sanderling_store::{ClaimMode, Command, Receipt, RenewedClaim, StoreError, TargetFilter};
 use sanderling_testkit::until_async;
 
@@ -45,7 +45,7 @@ pub(crate) async fn nothing_starts_before_its_wave_opens(backend: Backend) {
 
 async fn candidates(store: &AnyStore, limit: u32) -> Vec<sanderling_store::Candidate> {
     store
-        .candidates(&[host("eu1"), host("eu2")], limit)
+        .candidates(&[host("eu1"), host("eu2")], &Serves::everyone(), limit)
         .await
         .unwrap()
 }
@@ -80,7 +80,7 @@ pub(crate) async fn hosts_span_rollouts(backend: Backend) {
     let start = async |id, tenants: std::ops::Range<usize>| {
         let wanted: Vec<_> = tenants.map(|n| want(id, n)).collect();
         store
-            .start(&worker("w1"), &wanted, &budget, LEASE)
+            .start(&worker("w1"), &wanted, &budget, &Serves::everyone(), LEASE)
             .await
             .unwrap()
     };
@@ -91,7 +91,13 @@ pub(crate) async fn hosts_span_rollouts(backend: Backend) {
     report(&store, &grants[1], released(true)).await;
     assert_eq!(start(&second, 11..14).await.len(), 2);
     let nowhere = store
-        .start(&worker("w1"), &[want(&first, 1)], &[].into(), LEASE)
+        .start(
+            &worker("w1"),
+            &[want(&first, 1)],
+            &[].into(),
+            &Serves::everyone(),
+            LEASE,
+        )
         .await
         .unwrap();
     assert!(nowhere.is_empty(), "a host without a budget starts nothing");
@@ -134,7 +140,13 @@ pub(crate) async fn candidates_come_in_order(backend: Backend) {
         "expired first, then by position; eu9 is not served"
     );
     assert_eq!(candidates(&store, 2).await, found[..2]);
-    assert!(store.candidates(&[], 10).await.unwrap().is_empty());
+    assert!(
+        store
+            .candidates(&[], &Serves::everyone(), 10)
+            .await
+            .unwrap()
+            .is_empty()
+    );
 }
 
 pub(crate) async fn a_full_host_hides_no_other(backend: Backend) {
@@ -157,7 +169,10 @@ pub(crate) async fn two_full_hosts_hide_no_third(backend: Backend) {
     }
     running(&store, planned).await;
     let hosts = ["eu1", "eu2", "eu3"].map(host);
-    let found = store.candidates(&hosts, 8).await.unwrap();
+    let found = store
+        .candidates(&hosts, &Serves::everyone(), 8)
+        .await
+        .unwrap();
     let of = |name: &str| found.iter().filter(|c| c.host == host(name)).count();
     assert_eq!((of("eu1"), of("eu2"), of("eu3")), (4, 2, 2));
 }
@@ -166,19 +181,57 @@ pub(crate) async fn a_lost_answer_is_repeated(backend: Backend) {
     let store = backend.open().await;
     let id = running(&store, plan(&backend.fleet, &[3])).await;
     let wanted = [want(&id, 0), want(&id, 1)];
-    let first = store.start(&worker("w1"), &wanted, &budgets(), LEASE).await;
-    let again = store.start(&worker("w1"), &wanted, &budgets(), LEASE).await;
+    let first = store
+        .start(
+            &worker("w1"),
+            &wanted,
+            &budgets(),
+            &Serves::everyone(),
+            LEASE,
+        )
+        .await;
+    let again = store
+        .start(
+            &worker("w1"),
+            &wanted,
+            &budgets(),
+            &Serves::everyone(),
+            LEASE,
+        )
+        .await;
     assert_eq!(first.unwrap(), again.unwrap());
-    let thief = store.start(&worker("w2"), &wanted, &budgets(), LEASE).await;
+    let thief = store
+        .start(
+            &worker("w2"),
+            &wanted,
+            &budgets(),
+            &Serves::everyone(),
+            LEASE,
+        )
+        .await;
     assert!(thief.unwrap().is_empty());
     assert_eq!(rollout(&store, &id).await.in_flight.len(), 2);
 
     let mixed = [want(&id, 2), want(&sanderling_core::RolloutId::new("x"), 3)];
-    let refused = store.start(&worker("w1"), &mixed, &budgets(), LEASE).await;
+    let refused = store
+        .start(
+            &worker("w1"),
+            &mixed,
+            &budgets(),
+            &Serves::everyone(),
+            LEASE,
+        )
+        .await;
     assert!(matches!(refused, Err(StoreError::Refused(_))));
     let unknown = [want(&sanderling_core::RolloutId::new("x"), 3)];
     let refused = store
-        .start(&worker("w1"), &unknown, &budgets(), LEASE)
+        .start(
+            &worker("w1"),
+            &unknown,
+            &budgets(),
+            &Serves::everyone(),
+            LEASE,
+        )
         .await;
     assert!(matches!(refused, Err(StoreError::NoRollout(_))));
 }

@@ -1,7 +1,7 @@
 //! An operator's verbs, from every state.
 
 use sanderling_core::rollout::Action;
-use sanderling_core::{ErrorClass, EventKind, Outcome, RolloutId, RolloutState, Version};
+use sanderling_core::{ErrorClass, EventKind, Outcome, RolloutId, RolloutState, Serves, Version};
 use sanderling_store::{ClaimMode, Command, CommandReceipt, Receipt, StoreError, TargetResult};
 
 use crate::backend::Backend;
@@ -283,7 +283,7 @@ pub(crate) async fn a_cancelled_rollout_frees_its_tenants(backend: Backend) {
     assert_eq!(start(&store, &next, 0..3, LEASE).await.len(), 2);
     assert!(
         store
-            .candidates(&[crate::fleet::host("eu1")], 9)
+            .candidates(&[crate::fleet::host("eu1")], &Serves::everyone(), 9)
             .await
             .unwrap()
             .is_empty()

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
-use sanderling_core::{Event, EventKind, Outcome, RolloutId, RolloutState, TenantId};
+use sanderling_core::{Event, EventKind, Outcome, RolloutId, RolloutState, Serves, TenantId};
 use sanderling_store::{Receipt, Report};
 use sanderling_testkit::until_async;
 
@@ -37,7 +37,9 @@ pub(crate) async fn sixteen_starters_and_exact_permits(backend: Backend) {
             for turn in 0..4 {
                 let first = (n * 4 + turn) * 3;
                 let wanted: Vec<_> = (first..first + 3).map(|t| want(&id, t)).collect();
-                let grants = store.start(&name, &wanted, &budgets(), LEASE).await;
+                let grants = store
+                    .start(&name, &wanted, &budgets(), &Serves::everyone(), LEASE)
+                    .await;
                 granted.fetch_add(grants.unwrap().len(), Ordering::SeqCst);
             }
         });
@@ -113,7 +115,10 @@ async fn work(store: &AnyStore, id: &RolloutId, seed: u64) -> usize {
     let name = worker(&format!("w{seed}"));
     let mut halts = 0;
     loop {
-        let found = store.candidates(&[host("eu1")], 40).await.unwrap();
+        let found = store
+            .candidates(&[host("eu1")], &Serves::everyone(), 40)
+            .await
+            .unwrap();
         if found.is_empty() && rollout(store, id).await.state != RolloutState::Running {
             return halts;
         }
@@ -126,7 +131,9 @@ async fn work(store: &AnyStore, id: &RolloutId, seed: u64) -> usize {
                 wanted
             })
             .collect();
-        let grants = store.start(&name, &wanted, &budgets(), LEASE).await;
+        let grants = store
+            .start(&name, &wanted, &budgets(), &Serves::everyone(), LEASE)
+            .await;
         let reports: Vec<Report> = grants
             .unwrap()
             .iter()
@@ -153,7 +160,8 @@ pub(crate) async fn dropped_futures_poison_nothing(backend: Backend) {
         let patience = Duration::from_micros(random.random_range(0..3_000));
         let wanted: Vec<_> = (n * 3..n * 3 + 3).map(|t| want(&id, t)).collect();
         let (name, hosts) = (worker("w1"), budgets());
-        let starting = store.start(&name, &wanted, &hosts, LEASE);
+        let everyone = Serves::everyone();
+        let starting = store.start(&name, &wanted, &hosts, &everyone, LEASE);
         let leading = store.lead(&name, LEASE);
         let next = submission(crate::fleet::shifted(plan(&backend.fleet, &[30]), 1_000));
         // Whatever is not done in time is dropped where it stands.
@@ -207,7 +215,14 @@ pub(crate) async fn connections_that_died_are_replaced(backend: Backend) {
         let grant = start_one(&store, &id, n, LEASE).await;
         let seen = store.may_continue(&held(&grant)).await.unwrap();
         assert_eq!(seen, sanderling_store::RenewedClaim::Live);
-        assert_eq!(store.candidates(&[host("eu1")], 9).await.unwrap().len(), 9);
+        assert_eq!(
+            store
+                .candidates(&[host("eu1")], &Serves::everyone(), 9)
+                .await
+                .unwrap()
+                .len(),
+            9
+        );
     }
 }
 
@@ -216,7 +231,8 @@ pub(crate) async fn a_dropped_verb_comes_to_its_end(backend: Backend) {
     let store = backend.open().await;
     let name = worker("gone");
     let nothing = [].into();
-    let mut beating = store.beat(&name, &nothing, LEASE);
+    let everyone = Serves::everyone();
+    let mut beating = store.beat(&name, &nothing, &everyone, LEASE);
     assert!(futures::poll!(beating.as_mut()).is_pending());
     drop(beating);
     until_async(DEADLINE, "the dropped beat", async || {

@@ -9,8 +9,8 @@ use sanderling_core::plan::{Path, Plan, PlannedTarget, PlannedWave};
 use sanderling_core::policy::{Atomic, Policy};
 use sanderling_core::rollout::Action;
 use sanderling_core::{
-    BundleHash, ErrorClass, Failure, HostName, Nonce, Outcome, Place, Rollout, RolloutId, TenantId,
-    Version, WorkerId,
+    BundleHash, ErrorClass, Failure, HostName, Nonce, Outcome, Place, Rollout, RolloutId, Serves,
+    TenantId, Version, WorkerId,
 };
 use sanderling_store::{
     Budget, Grant, Held, Receipt, Report, RolloutRecord, Store, Submission, TargetFilter,
@@ -107,6 +107,8 @@ pub(crate) fn submission(plan: Plan) -> Submission {
         id: RolloutId::new(uuid::Uuid::now_v7().to_string()),
         plan,
         actor: "tester".to_owned(),
+        hosts: BTreeMap::new(),
+        labels: BTreeMap::new(),
     }
 }
 
@@ -160,7 +162,13 @@ pub(crate) async fn start(
 ) -> Vec<Grant> {
     let wanted: Vec<_> = tenants.into_iter().map(|n| want(id, n)).collect();
     store
-        .start(&worker("w1"), &wanted, &budgets(), lease)
+        .start(
+            &worker("w1"),
+            &wanted,
+            &budgets(),
+            &Serves::everyone(),
+            lease,
+        )
         .await
         .unwrap()
 }

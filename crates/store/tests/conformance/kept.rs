@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use sanderling_core::{HostName, Outcome, RolloutId};
+use sanderling_core::{HostName, Outcome, RolloutId, Serves};
 use sanderling_store::{Budget, Grant, Idle, Report};
 use sanderling_testkit::until_async;
 
@@ -90,7 +90,10 @@ pub(crate) async fn a_report_that_came_too_late_keeps_nothing(backend: Backend) 
 
 async fn alive(store: &AnyStore, name: &str, idle: (u64, u64), lease: Duration) {
     let serves = [(host("eu1"), counted(idle))].into();
-    store.beat(&worker(name), &serves, lease).await.unwrap();
+    store
+        .beat(&worker(name), &serves, &Serves::everyone(), lease)
+        .await
+        .unwrap();
 }
 
 async fn ask(
@@ -107,7 +110,7 @@ async fn ask(
     let budgets: BTreeMap<HostName, Budget> = [(host("eu1"), budget)].into();
     let wanted: Vec<_> = tenants.map(|n| want(id, n)).collect();
     store
-        .start(&worker(name), &wanted, &budgets, LEASE)
+        .start(&worker(name), &wanted, &budgets, &Serves::everyone(), LEASE)
         .await
         .unwrap()
 }

@@ -21,6 +21,7 @@ mod opening;
 mod random;
 mod reading;
 mod reports;
+mod serving;
 mod submitting;
 mod sweeps;
 mod table;
@@ -108,6 +109,10 @@ macro_rules! backends {
                 a_skipped_gate_stays_skipped_when_a_hold_ends, the_last_held_tenant_is_skipped_at_a_gate,
             },
             table::{ every_verb_from_every_state },
+            serving::{
+                only_what_is_served_is_found_and_granted, an_expired_claim_waits_for_who_serves_it,
+                a_worker_says_what_it_serves, hosts_travel_as_they_were_written,
+            },
             random::{ tallies_agree_with_targets },
         }
     )*};

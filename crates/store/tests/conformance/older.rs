@@ -54,7 +54,13 @@ pub(crate) async fn a_store_of_version_3_goes_on(mut backend: Backend) {
             wanted.target.tenant = sanderling_core::TenantId::new(*tenant);
             let budgets = [(host("files"), 8.into())].into();
             let mut grants = store
-                .start(&worker("w1"), &[wanted], &budgets, LEASE)
+                .start(
+                    &worker("w1"),
+                    &[wanted],
+                    &budgets,
+                    &sanderling_core::Serves::everyone(),
+                    LEASE,
+                )
                 .await
                 .unwrap();
             assert_eq!(grants.len(), 1, "{tenant} is not granted");

@@ -1,5 +1,6 @@
 //! Opening, looking, upgrading.
 
+use sanderling_core::Serves;
 use std::collections::BTreeSet;
 
 use sanderling_store::StoreError;
@@ -63,7 +64,10 @@ pub(crate) async fn looking_creates_nothing(backend: Backend) {
         "looking made a file and removed it"
     );
     let store = backend.open().await;
-    store.beat(&worker("w1"), &[].into(), LEASE).await.unwrap();
+    store
+        .beat(&worker("w1"), &[].into(), &Serves::everyone(), LEASE)
+        .await
+        .unwrap();
     look_around(&backend, &submitted.rollout).await;
 }
 
@@ -72,7 +76,9 @@ async fn look_around(backend: &Backend, id: &sanderling_core::RolloutId) {
     let looking = backend.look().await.unwrap().unwrap();
     assert_eq!(looking.rollouts(false, 10).await.unwrap().len(), 1);
     assert!(looking.rollout(id).await.unwrap().is_some());
-    let written = looking.beat(&worker("w9"), &[].into(), LEASE).await;
+    let written = looking
+        .beat(&worker("w9"), &[].into(), &Serves::everyone(), LEASE)
+        .await;
     let Err(StoreError::Unavailable { message, .. }) = written else {
         panic!("a store opened for looking wrote: {written:?}");
     };

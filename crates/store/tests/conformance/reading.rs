@@ -5,7 +5,7 @@ use std::time::Duration;
 use sanderling_core::plan::LeftOut;
 use sanderling_core::rollout::Action;
 use sanderling_core::{
-    Bundle, BundleFile, BundleHash, Epoch, ErrorClass, Outcome, RolloutState, Version,
+    Bundle, BundleFile, BundleHash, Epoch, ErrorClass, Outcome, RolloutState, Serves, Version,
 };
 use sanderling_store::{Command, Idle, StoreError, TargetFilter};
 use sanderling_testkit::until_async;
@@ -259,9 +259,18 @@ pub(crate) async fn workers_and_events(backend: Backend) {
     let store = backend.open().await;
     let hosts = [host("eu1"), host("eu2")];
     let serves = hosts.clone().map(|host| (host, Idle::default())).into();
-    store.beat(&worker("w1"), &[].into(), LEASE).await.unwrap();
-    store.beat(&worker("w1"), &serves, LEASE).await.unwrap();
-    store.beat(&worker("w2"), &serves, TINY).await.unwrap();
+    store
+        .beat(&worker("w1"), &[].into(), &Serves::everyone(), LEASE)
+        .await
+        .unwrap();
+    store
+        .beat(&worker("w1"), &serves, &Serves::everyone(), LEASE)
+        .await
+        .unwrap();
+    store
+        .beat(&worker("w2"), &serves, &Serves::everyone(), TINY)
+        .await
+        .unwrap();
     let alive = store.workers().await.unwrap();
     assert_eq!(alive.len(), 1);
     assert_eq!(

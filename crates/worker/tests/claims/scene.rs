@@ -12,7 +12,7 @@ use sanderling_core::policy::{Atomic, Policy};
 use sanderling_core::rollout::Action;
 use sanderling_core::{
     Bundle, BundleFile, Checksum, ErrorClass, Failure, HostName, Nonce, Place, Rollout, RolloutId,
-    TenantId, Version, WorkerId,
+    Serves, TenantId, Version, WorkerId,
 };
 use sanderling_engine::{Claim, HostConfig, Hosts, Limits, SearchPath, Session, Step};
 use sanderling_secrets::Reference;
@@ -106,6 +106,8 @@ impl Scene {
                 id: id.clone(),
                 plan,
                 actor: "test".into(),
+                hosts: BTreeMap::new(),
+                labels: BTreeMap::new(),
             })
             .await
             .unwrap();
@@ -167,6 +169,8 @@ impl Scene {
         let options = WorkerOptions {
             id: WorkerId::new(unique("successor")),
             fleet: self.fleet.clone(),
+            serves: Serves::everyone(),
+            base_dir: Path::new("/").to_owned(),
             slots: 1,
             poll: Duration::from_millis(50),
             lease,
@@ -197,7 +201,13 @@ impl Scene {
         };
         let budgets = BTreeMap::from([(HostName::new("pg"), 8.into())]);
         self.store
-            .start(&WorkerId::new(worker), &[wanted], &budgets, lease)
+            .start(
+                &WorkerId::new(worker),
+                &[wanted],
+                &budgets,
+                &Serves::everyone(),
+                lease,
+            )
             .await
             .unwrap()
             .remove(0)
