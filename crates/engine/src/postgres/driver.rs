@@ -348,7 +348,10 @@ impl Driver for PostgresDriver {
             return Err(EngineError(failure));
         }
         let schema = Schema::of(place).map_err(EngineError)?;
-        let guard = Guard::new(schema, claim).map_err(EngineError)?;
+        let entries = self.entries().map_err(EngineError)?;
+        let guard = Guard::new(schema, claim)
+            .and_then(|guard| guard.with_entries(entries))
+            .map_err(EngineError)?;
         let key = Self::change(place, limits);
         let connections = &self.shared.connections;
         let mut connection = connections.visit(&key).await.map_err(EngineError)?;

@@ -124,6 +124,11 @@ async fn names_resolve_behind_the_tenants_own() {
     );
     applied(session.step(&apart.step()).await);
     session.close().await;
+    let (driver, six) = (scene.fleet.driver(), shouts("6"));
+    let (second, steps) = (claim(2), [six.step()]);
+    let tried = driver.rehearse(&place, &second, &LIMITS, &steps);
+    let catalog = tried.await.unwrap().unwrap();
+    assert!(catalog.lines.iter().any(|line| line.contains("t6")));
     let seen = scene.sql(&format!(
         "SELECT (SELECT string_agg(x, ',') FROM \"t 1\".t2), (SELECT x FROM \"t 1\".t3), \
          (SELECT count(*) FROM {QUOTED}.t), to_regclass('\"t 1\".t') IS NOT NULL, (SELECT path FROM \"t 1\".p)"
