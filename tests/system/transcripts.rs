@@ -43,6 +43,7 @@ transcripts!(
     holds,
     hosts,
     migrations,
+    passwords,
     plan_file,
     registry,
     selectors,

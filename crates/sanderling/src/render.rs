@@ -181,20 +181,12 @@ pub(crate) fn ending(rollout: &Rollout) -> String {
              go on past the gate                sanderling rollout resume {id} --acknowledge\n  \
              end it                             sanderling rollout cancel {id} --reason \"…\"\n"
         )),
-        RolloutState::Halted => out.push_str(&format!(
-            "what now:\n  \
-             mend the tenants, try them again   sanderling rollout retry {id} --failed\n  \
-             correct the migration's file       sanderling rollout retry {id} --amend {version} --reason \"…\"\n  \
-             go on without them                 sanderling rollout resume {id} --acknowledge\n  \
-             change more, begin anew            sanderling rollout cancel {id} --reason \"…\", then sanderling up\n",
-            version = failed_version(rollout)
-        )),
-        RolloutState::CompletedWithFailures => out.push_str(&format!(
-            "what now:\n  \
-             mend the tenants, try them again   sanderling rollout retry {id} --failed\n  \
-             correct the migration's file       sanderling rollout retry {id} --amend {version} --reason \"…\"\n",
-            version = failed_version(rollout)
-        )),
+        RolloutState::Halted | RolloutState::CompletedWithFailures => {
+            out.push_str("what now:\n");
+            for (why, command) in after_failures(rollout) {
+                out.push_str(&format!("  {why:<35}{command}\n"));
+            }
+        }
         RolloutState::Waiting if rollout.waits_for_holds() => out.push_str(&format!(
             "it waits for {}, and goes on by itself when they are let go\nwhat now:\n  \
              see who they are                   sanderling rollout show {id}\n  \
@@ -213,14 +205,60 @@ pub(crate) fn ending(rollout: &Rollout) -> String {
     out
 }
 
+/// What to type where tenants failed, or time ran out. Those that the plan left out are no targets of the rollout, so that
+/// no retry reaches them.
+fn after_failures(rollout: &Rollout) -> Vec<(&'static str, String)> {
+    let id = &rollout.id;
+    let fails = |counts: &OutcomeCounts| {
+        Outcome::ALL
+            .into_iter()
+            .any(|o| o.is_failure() && counts.get(o) > 0)
+    };
+    let failed = rollout.waves.iter().any(|wave| fails(&wave.counts));
+    let mut next = Vec::new();
+    if failed {
+        next.push((
+            "mend the tenants, try them again",
+            format!("sanderling rollout retry {id} --failed"),
+        ));
+    }
+    if let Some(version) = failed_version(rollout).filter(|_| failed) {
+        next.push((
+            "correct the migration's file",
+            format!("sanderling rollout retry {id} --amend {version} --reason \"…\""),
+        ));
+    }
+    if rollout.state == RolloutState::Halted {
+        let go_on = if failed {
+            "go on without them"
+        } else {
+            "go on"
+        };
+        next.push((
+            go_on,
+            format!("sanderling rollout resume {id} --acknowledge"),
+        ));
+        next.push((
+            "change more, begin anew",
+            format!("sanderling rollout cancel {id} --reason \"…\", then sanderling up"),
+        ));
+    } else if fails(&rollout.left_out) {
+        next.push((
+            "see to those that were left out",
+            "sanderling status, then sanderling up".to_owned(),
+        ));
+    }
+    next
+}
+
 /// The version that most of the failed tenants failed at, where a version failed.
-fn failed_version(rollout: &Rollout) -> &str {
+fn failed_version(rollout: &Rollout) -> Option<&str> {
     let groups = rollout.causes.values();
     let named =
         groups.filter_map(|group| Some((group.tenants, group.failure.cause.version.as_ref()?)));
     named
         .max_by_key(|(tenants, _)| *tenants)
-        .map_or("VERSION", |(_, version)| version.as_str())
+        .map(|(_, version)| version.as_str())
 }
 
 fn is_halted_by_gate(rollout: &Rollout) -> bool {

@@ -1,9 +1,10 @@
 //! A session: its commands are run one after the other in the directory of a fleet of its own.
 
 use std::fmt::Write as _;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use sanderling_testkit::{Ended, Postgres, Process};
+use sanderling_testkit::{Ended, Postgres, Process, scratch};
 
 use super::mask::Mask;
 use crate::fleet::{DEADLINE, Fleet};
@@ -12,7 +13,7 @@ use crate::fleet::{DEADLINE, Fleet};
 pub(super) fn run(text: &str) -> String {
     let mut lines = text.lines().peekable();
     let header = lines.next().unwrap_or_default();
-    let fleet = fleet(header);
+    let (fleet, _server) = fleet(header);
     let mask = Mask::of(&fleet);
     let mut said = format!("{header}\n");
     while let Some(line) = lines.next() {
@@ -48,19 +49,27 @@ pub(super) fn run(text: &str) -> String {
     said
 }
 
-/// `# fleet: files 3, migrations 2`: what there is before the first command.
-fn fleet(header: &str) -> Fleet {
+/// `# fleet: files 3, migrations 2`: what there is before the first command, and a server that must outlive it.
+fn fleet(header: &str) -> (Fleet, Option<Postgres>) {
     let words = header
         .strip_prefix("# fleet: ")
         .unwrap_or_else(|| panic!("the first line says `# fleet: …`, not {header:?}"));
     let mut fleet = Fleet::embedded().named("beach");
-    let mut migrations = 0;
+    let (mut migrations, mut server) = (0, None);
     for part in words.split(", ") {
         let (what, n) = part.split_once(' ').unwrap_or((part, "0"));
         let n: usize = n.parse().unwrap_or_else(|_| panic!("{part:?}: how many?"));
         fleet = match what {
             "files" => fleet.files(n),
             "schemas" => fleet.with_postgres(Postgres::shared()).schemas(n),
+            "locked" => {
+                let postgres = locked();
+                let url = postgres
+                    .url()
+                    .replace("postgres@", "migrator:wr0ng-s3cret@");
+                server = Some(postgres);
+                fleet.settings(&format!("[hosts.locked]\nurl = \"{url}\"\n"))
+            }
             "migrations" => {
                 migrations = n;
                 fleet
@@ -70,7 +79,22 @@ fn fleet(header: &str) -> Fleet {
     }
     let fleet = fleet.written();
     fleet.probe_migrations(migrations);
-    fleet
+    (fleet, server)
+}
+
+/// A server that lets nobody in without the right password.
+fn locked() -> Postgres {
+    let directory = scratch();
+    let file = directory.path().join("pg_hba.conf");
+    let rules = "local all all trust\nhost all migrator 127.0.0.1/32 scram-sha-256\nhost all all 127.0.0.1/32 trust\n";
+    std::fs::write(&file, rules).unwrap();
+    // The server runs as another user when the tests run as root.
+    let readable = std::fs::Permissions::from_mode(0o755);
+    std::fs::set_permissions(directory.path(), readable).unwrap();
+    let postgres = Postgres::private_with(&[("hba_file", file.to_str().unwrap())]);
+    let role = "CREATE ROLE migrator LOGIN PASSWORD 'right'";
+    postgres.sql(postgres.url(), role);
+    postgres
 }
 
 /// Runs a line of the session as a shell does, with the program on the path.
@@ -88,6 +112,7 @@ fn shell(fleet: &Fleet, script: &str) -> Ended {
         .current_dir(fleet.path(""))
         .env("PATH", format!("{directory}:{path}"))
         .env("USER", "anna")
+        .env("LC_ALL", "C.UTF-8")
         .env_remove("DATABASE_URL");
     Process::spawn(command).wait_with_deadline(DEADLINE)
 }

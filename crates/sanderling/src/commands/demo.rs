@@ -4,6 +4,7 @@
 mod fleet;
 mod shell;
 
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -55,12 +56,18 @@ pub(crate) async fn run(printer: Printer, global: &Global, args: &Demo) -> anyho
     Ok(Exit::Done)
 }
 
-/// A directory of its own.
+/// A directory of its own. A temporary one is made anew and for nobody else: what is in it is run.
 fn directory(args: &Demo) -> anyhow::Result<PathBuf> {
-    let directory = match &args.directory {
-        Some(named) => std::path::absolute(named)?,
-        None => std::env::temp_dir().join(format!("sanderling-demo-{}", std::process::id())),
+    let Some(named) = &args.directory else {
+        let name = format!("sanderling-demo-{}", uuid::Uuid::now_v7());
+        let directory = std::env::temp_dir().join(name);
+        std::fs::DirBuilder::new()
+            .mode(0o700)
+            .create(&directory)
+            .with_context(|| format!("{} cannot be made", directory.display()))?;
+        return Ok(directory);
     };
+    let directory = std::path::absolute(named)?;
     if std::fs::read_dir(&directory).is_ok_and(|mut files| files.next().is_some()) {
         bail!(
             "{} is not empty; the demo wants a directory of its own",
