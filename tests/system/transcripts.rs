@@ -48,6 +48,7 @@ transcripts!(
     registry,
     selectors,
     tenants,
+    urls,
     verbs,
     waves,
 );
