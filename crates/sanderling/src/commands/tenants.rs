@@ -4,12 +4,13 @@ mod entry;
 mod list;
 mod show;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::bail;
 use sanderling_coordinator::{TenantReport, select_any};
-use sanderling_core::{Micros, TenantId};
+use sanderling_core::{Micros, RolloutId, RolloutState, TenantId};
 use sanderling_store::{Hold, HoldRecord, Store, TenantsReceipt};
 use serde_json::json;
 
@@ -87,9 +88,28 @@ async fn release(wiring: &Wiring, selectors: &[String]) -> anyhow::Result<Exit> 
     answer(wiring, "release", &receipt, &done, "none of them was held")?;
     wake(wiring).await;
     if receipt.targets > 0 {
-        wiring.printer.talk("`sanderling up` follows their rollout");
+        wiring
+            .printer
+            .talk(&follows(&*store, &receipt.changed).await?);
     }
     Ok(Exit::Done)
+}
+
+/// What is next for tenants that were let go: a rollout that a person or policy stopped does not go on by itself.
+async fn follows(store: &dyn Store, tenants: &[TenantId]) -> anyhow::Result<String> {
+    let newest = store.newest_targets(tenants).await?;
+    let stopped: BTreeMap<_, _> = newest
+        .into_iter()
+        .filter(|newest| matches!(newest.state, RolloutState::Paused | RolloutState::Halted))
+        .map(|newest| (newest.record.target.rollout, newest.state))
+        .collect();
+    if stopped.is_empty() {
+        return Ok("`sanderling up` follows their rollout".to_owned());
+    }
+    let still = |(id, state): (&RolloutId, &RolloutState)| {
+        format!("rollout {id} is {state} still; `sanderling rollout show {id}` says what to type")
+    };
+    Ok(stopped.iter().map(still).collect::<Vec<_>>().join("\n"))
 }
 
 async fn cancel(wiring: &Wiring, selectors: &[String], reason: &str) -> anyhow::Result<Exit> {
