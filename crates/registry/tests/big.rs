@@ -42,12 +42,12 @@ fn refused(text: &str) -> String {
 }
 
 #[test]
-fn a_hundred_thousand_rows_of_json_are_read_whole() {
-    let read = read(&rows(100_000, None)).unwrap();
-    assert_eq!(read.tenants.len(), 100_000);
-    let last = &read.tenants[99_999];
-    assert_eq!(last.id.as_str(), "tenant-99999");
-    assert_eq!((last.size, last.labels.len()), (Some(99_999), 3));
+fn a_large_json_file_is_read_whole() {
+    let read = read(&rows(20_000, None)).unwrap();
+    assert_eq!(read.tenants.len(), 20_000);
+    let last = &read.tenants[19_999];
+    assert_eq!(last.id.as_str(), "tenant-19999");
+    assert_eq!((last.size, last.labels.len()), (Some(19_999), 3));
 }
 
 /// The second of two equal keys would win in silence, and be another tenant's schema.
