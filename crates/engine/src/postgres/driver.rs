@@ -362,6 +362,14 @@ impl Driver for PostgresDriver {
             }
             None => guard,
         };
+        let looked = self
+            .shared
+            .look_at_path(&mut connection, &guard.entries)
+            .await;
+        if let Err(trouble) = looked {
+            connection.close().await;
+            return Err(EngineError(connections.named(trouble.failure())));
+        }
         let seen = rehearse::run(&mut connection, &guard, limits, steps).await;
         connection.close().await;
         let lines = seen.map_err(|failure| EngineError(connections.named(failure)))?;

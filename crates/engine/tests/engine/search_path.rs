@@ -228,6 +228,11 @@ async fn what_was_planted_before_is_found() {
             Err(error) => error.0,
         };
         refused(&failure, "find out who made it");
+        let six = shouts("6");
+        let tried = driver
+            .rehearse(&place, &first, &LIMITS, &[six.step()])
+            .await;
+        refused(&tried.unwrap_err().0, "find out who made it");
         let lacks = fleet.driver().lacks(1, false).await.unwrap();
         assert!(lacks[0].what.contains("find out who made it"), "{lacks:?}");
         scene.sql(&format!("DROP OWNED BY {stranger}; DROP ROLE {stranger}"));
