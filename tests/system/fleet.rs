@@ -13,6 +13,11 @@ use tempfile::TempDir;
 /// The longest that any run of the program may take here.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(240);
 
+/// The waves of a fleet that is given none: nobody waits ten minutes for a bake here.
+const WAVES: &str = "[[rollout.waves]]\nname = \"canary\"\ncount = 5\nhalt = { max_failures = 0 }\n\
+    [[rollout.waves]]\nname = \"early\"\npercent = 10\nhalt = { max_failure_percent = 1 }\n\
+    [[rollout.waves]]\nname = \"rest\"\nrest = true\nhalt = { max_failure_percent = 1 }\n";
+
 /// A fleet of its own: directory, fleet name (so Redis prefix and store rows), database.
 pub(crate) struct Fleet {
     dir: TempDir,
@@ -26,6 +31,7 @@ pub(crate) struct Fleet {
     rollout: String,
     settings: String,
     connections: u32,
+    default_waves: bool,
 }
 
 impl Fleet {
@@ -43,6 +49,7 @@ impl Fleet {
             rollout: String::new(),
             settings: String::new(),
             connections: 24,
+            default_waves: false,
         }
     }
 
@@ -103,6 +110,12 @@ impl Fleet {
         self
     }
 
+    /// With the waves of a configuration that has none, their bake of ten minutes included.
+    pub(crate) fn default_waves(mut self) -> Self {
+        self.default_waves = true;
+        self
+    }
+
     /// Whole sections at the end of the configuration.
     pub(crate) fn settings(mut self, toml: &str) -> Self {
         self.settings = toml.into();
@@ -135,11 +148,16 @@ impl Fleet {
                 self.connections
             )
         });
+        let own = |text: &str| text.contains("[[rollout.waves]]");
+        let waves = match self.default_waves || own(&self.rollout) || own(&self.settings) {
+            true => "",
+            false => WAVES,
+        };
         format!(
             "[fleet]\nname = \"{}\"\nmigrations = \"migrations\"\ntenants = [\"tenants/*.csv\"]\ncreate_missing = true\n\
              [control]\nurl = \"{}\"\nlease = \"3s\"\npoll = \"100ms\"\n[claims]\nurl = \"{}\"\nttl = \"3s\"\n\
              [worker]\nslots = 16\n{postgres}[hosts.files]\nurl = \"sqlite://data\"\nconnections = 4\n\
-             [rollout]\nconcurrency = 16\n{}\n{}\n",
+             [rollout]\nconcurrency = 16\n{}\n{waves}{}\n",
             self.name, self.control, self.claims, self.rollout, self.settings
         )
     }

@@ -65,6 +65,70 @@ fn a_canary_by_name_and_by_coverage_and_whom_it_never_takes() {
     says(&fleet.expect(2, &["plan"]), &["the key `hots`"]);
 }
 
+/// Whoever configures no waves waits after the canary, and a fleet that is all canary does not.
+#[test]
+fn the_default_waves_cover_and_bake() {
+    let fleet = Fleet::embedded()
+        .with_postgres(Postgres::shared())
+        .schemas(40)
+        .files(20)
+        .default_waves()
+        .written();
+    fleet.probe_migrations(1);
+    // One has a table that no other has: its catalog is one of its own, so it is looked at first.
+    crate::fleet::sqlite(&fleet.path("data/file013.db"), "CREATE TABLE mine (a text)");
+    let plan = fleet.json(0, &["plan"]);
+    assert_eq!(names(&plan["waves"], "name"), ["canary", "early", "rest"]);
+    let canary = &plan["waves"][0];
+    assert_eq!(
+        (&canary["tenants"], &canary["halts_on"], &canary["strict"]),
+        (&5.into(), &1.into(), &true.into()),
+        "{plan}"
+    );
+    assert_eq!(canary["gates"][0]["least_ms"], 600_000, "{plan}");
+    assert_eq!(plan["waves"][1]["tenants"], 6, "{plan}");
+    let members = names(&plan["canary"]["members"], "tenant");
+    assert!(members.contains(&"file013".to_owned()), "{plan}");
+    let engines: Vec<_> = plan["coverage"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|c| c["key"] == "engine_major" && c["covered_by"].is_string())
+        .map(|c| c["value"].as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(engines.len(), 2, "{plan}");
+    assert!(
+        engines[0].starts_with("postgres ") && engines[1] == "sqlite 3",
+        "{engines:?}"
+    );
+    says_out(&fleet.expect(0, &["plan"]), &["then 10m 00s of bake"]);
+    let mut up = fleet.spawn(&["--json", "up"]);
+    let id = until(DEADLINE, "the canary to bake", || {
+        let list = fleet.run(&["--json", "rollout", "list"]);
+        let rollouts: serde_json::Value = serde_json::from_str(list.stdout.trim()).ok()?;
+        let id = rollouts.as_array()?.first()?["rollout"]
+            .as_str()?
+            .to_owned();
+        (fleet.json(0, &["rollout", "show", &id])["gates"][0]["state"] == "open").then_some(id)
+    });
+    let shown = fleet.json(0, &["rollout", "show", &id]);
+    assert_eq!(
+        (&shown["succeeded"], &shown["pending"]),
+        (&5.into(), &55.into()),
+        "{shown}"
+    );
+    fleet.expect(
+        0,
+        &["rollout", "skip", &id, "--gate", "bake", "--reason", "seen"],
+    );
+    let ended = up.wait_with_deadline(DEADLINE);
+    assert_eq!(ended.code(), Some(0), "{}", ended.stderr);
+    fleet.assert_exactly_once(1);
+    let small = Fleet::embedded().files(5).default_waves().written();
+    small.probe_migrations(1);
+    assert_eq!(small.json(0, &["up"])["succeeded"], 5);
+}
+
 #[test]
 fn a_plan_in_a_file_is_carried_out_or_refused() {
     let fleet = files(6, "");

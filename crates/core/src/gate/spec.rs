@@ -147,6 +147,9 @@ pub enum GateError {
 }
 
 impl Gate {
+    /// The name of a bake; no other gate has it.
+    pub const BAKE: &str = "bake";
+
     /// Checks that it can be judged at all.
     ///
     /// # Errors

@@ -23,10 +23,10 @@ pub struct Coverage {
 }
 
 impl Default for Coverage {
-    /// Every engine, at least 5 tenants, at most 2 % of the fleet.
+    /// Every engine, major version and catalog, at least 5 tenants, at most 2 % of the fleet.
     fn default() -> Self {
         Self {
-            keys: vec![ENGINE.into()],
+            keys: [ENGINE, ENGINE_MAJOR, FINGERPRINT].map(Into::into).into(),
             min: 5,
             max: Amount::Percent(2.0),
         }

@@ -34,7 +34,7 @@ pub(super) fn read(reader: &mut Reader<'_>, wave: &Path) -> Vec<Gate> {
         let Some(gate) = promql(reader, &at) else {
             continue;
         };
-        if gate.name == "bake" || !names.insert(gate.name.clone()) {
+        if gate.name == Gate::BAKE || !names.insert(gate.name.clone()) {
             let why = format!(
                 "a second gate is called {:?}; names must be unique in a wave",
                 gate.name
@@ -105,7 +105,7 @@ fn bake(reader: &mut Reader<'_>, at: &Path) -> Option<Gate> {
 
 fn baked(duration: Duration, samples: Option<Samples>) -> Gate {
     Gate {
-        name: "bake".into(),
+        name: Gate::BAKE.into(),
         kind: GateKind::Bake(Bake {
             duration_ms: u64::try_from(duration.as_millis()).unwrap_or(u64::MAX),
             samples,
