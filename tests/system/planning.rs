@@ -141,6 +141,14 @@ fn a_plan_in_a_file_is_carried_out_or_refused() {
         (&5.into(), &"id!=file005".into())
     );
     says(
+        &fleet.expect(0, &["plan"]),
+        &["there is no control store yet"],
+    );
+    assert_eq!(
+        (&plan["held"], &plan["estimate_seconds"]),
+        (&serde_json::Value::Null, &serde_json::Value::Null)
+    );
+    says(
         &fleet.expect(2, &["up", "--plan", "plan.json", "--to", "0001"]),
         &["cannot be used with"],
     );
@@ -194,7 +202,7 @@ fn a_plan_in_a_file_is_carried_out_or_refused() {
     assert_eq!(summary["succeeded"], 5, "{summary}");
     says(
         &fleet.expect(1, &["up", "--plan", "plan.json"]),
-        &["was carried out by rollout", "which is succeeded"],
+        &["was carried out by rollout", "(succeeded)"],
     );
 }
 

@@ -17,6 +17,8 @@ pub use plan::{
     PathSummary, PlanContext, PlanSummary, PlannedGateSummary, WaveSummary,
 };
 pub use repair::{EpochRepair, ForeignFence, RaisedEpoch, UnreadFence};
-pub use rollout::{CauseSummary, GateSummary, HaltSummary, OutcomeSummary, RolloutSummary};
+pub use rollout::{
+    CauseSummary, GateSummary, HaltSummary, InFlightSummary, OutcomeSummary, RolloutSummary,
+};
 pub use status::{AwayHost, StatusSummary, TenantState, VersionSummary};
 pub use verify::VerifySummary;

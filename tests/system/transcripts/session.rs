@@ -13,7 +13,7 @@ use crate::fleet::{DEADLINE, Fleet};
 pub(super) fn run(text: &str) -> String {
     let mut lines = text.lines().peekable();
     let header = lines.next().unwrap_or_default();
-    let (fleet, _server) = fleet(header);
+    let (fleet, _server) = fleet(header, text);
     let mask = Mask::of(&fleet);
     let mut said = format!("{header}\n");
     while let Some(line) = lines.next() {
@@ -50,17 +50,20 @@ pub(super) fn run(text: &str) -> String {
 }
 
 /// `# fleet: files 3, migrations 2`: what there is before the first command, and a server that must outlive it.
-fn fleet(header: &str) -> (Fleet, Option<Postgres>) {
+fn fleet(header: &str, text: &str) -> (Fleet, Option<Postgres>) {
     let words = header
         .strip_prefix("# fleet: ")
         .unwrap_or_else(|| panic!("the first line says `# fleet: …`, not {header:?}"));
     let mut fleet = Fleet::embedded().named("beach");
-    let (mut migrations, mut server) = (0, None);
+    let (mut migrations, mut files, mut server) = (0, 0, None);
     for part in words.split(", ") {
         let (what, n) = part.split_once(' ').unwrap_or((part, "0"));
         let n: usize = n.parse().unwrap_or_else(|_| panic!("{part:?}: how many?"));
         fleet = match what {
-            "files" => fleet.files(n),
+            "files" => {
+                files = n;
+                fleet.files(n)
+            }
             "schemas" => fleet.with_postgres(Postgres::shared()).schemas(n),
             "locked" => {
                 let postgres = locked();
@@ -77,6 +80,9 @@ fn fleet(header: &str) -> (Fleet, Option<Postgres>) {
             other => panic!("a fleet of a session has no {other}"),
         };
     }
+    // As an operator has them who configures none, unless a bake would be waited for.
+    let small = files <= 5 || text.contains("[[rollout.waves]]");
+    let fleet = if small { fleet.default_waves() } else { fleet };
     let fleet = fleet.written();
     fleet.probe_migrations(migrations);
     (fleet, server)

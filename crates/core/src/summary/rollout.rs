@@ -9,6 +9,9 @@ use crate::ids::{Micros, RolloutId, TenantId, Version};
 use crate::outcome::{Outcome, OutcomeCounts};
 use crate::rollout::{CauseGroup, Rollout, RolloutState, Wave};
 
+/// How many of those in flight the document names.
+const LONGEST: usize = 10;
+
 /// The document of one rollout.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RolloutSummary {
@@ -39,6 +42,37 @@ pub struct RolloutSummary {
     pub causes: Vec<CauseSummary>,
     /// Its gates with their evidence, in order of waves.
     pub gates: Vec<GateSummary>,
+    /// The ten targets that have been in flight the longest, the longest first: a slow one halts nothing, and is seen.
+    pub longest_in_flight: Vec<InFlightSummary>,
+}
+
+/// A target in flight.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InFlightSummary {
+    /// The tenant.
+    pub tenant: TenantId,
+    /// Its wave.
+    pub wave: String,
+    /// When its claim was granted, in microseconds since 1970.
+    pub since: Micros,
+    /// How long ago that is, in milliseconds.
+    pub ms: u64,
+}
+
+/// The longest in flight.
+fn longest(rollout: &Rollout, now: Micros) -> Vec<InFlightSummary> {
+    let mut all: Vec<_> = rollout.in_flight.iter().collect();
+    all.sort_by_key(|(_, claim)| claim.since);
+    let wave = |index: usize| rollout.waves.get(index).map(|wave| wave.name.clone());
+    all.into_iter()
+        .take(LONGEST)
+        .map(|(tenant, claim)| InFlightSummary {
+            tenant: tenant.clone(),
+            wave: wave(claim.wave).unwrap_or_default(),
+            since: claim.since,
+            ms: now.millis_since(claim.since),
+        })
+        .collect()
 }
 
 /// One count per outcome, by name.
@@ -182,6 +216,7 @@ impl RolloutSummary {
                 detail: halt.detail.clone(),
             }),
             gates: gates(rollout),
+            longest_in_flight: longest(rollout, now),
             causes: causes(rollout),
         }
     }

@@ -86,9 +86,31 @@ fn a_halted_rollout() {
                 "cause": cause, "class": "migration_sql", "code": "42703", "message": "column does not exist",
                 "version": null, "statement": null, "file": null, "line": null, "tenants": 1, "example": "a",
             }],
-            "gates": [],
+            "gates": [], "longest_in_flight": [],
         })
     );
+}
+
+#[test]
+fn the_longest_in_flight_come_first_and_only_ten_of_them() {
+    let mut rollout = Rollout::new(&RolloutId::new("r1"), &plan(&[(30, None)]));
+    let happens = |rollout: &mut Rollout, at, kind| rollout.record(Micros(at), kind).unwrap();
+    happens(&mut rollout, 0, EventKind::Submitted { tenants: 30 });
+    happens(&mut rollout, 1, EventKind::WaveOpened { wave: 0 });
+    for n in 0..12_i64 {
+        happens(
+            &mut rollout,
+            1_000 * (20 - n),
+            started(&format!("t{n:02}"), 0, 1),
+        );
+    }
+    let summary = RolloutSummary::new(&rollout, Micros(60_000));
+    assert_eq!(summary.longest_in_flight.len(), 10);
+    assert_eq!(
+        value(&summary.longest_in_flight[0]),
+        json!({"tenant": "t11", "wave": "wave0", "since": 9_000, "ms": 51})
+    );
+    assert_eq!(summary.longest_in_flight[9].tenant.as_str(), "t02");
 }
 
 #[test]

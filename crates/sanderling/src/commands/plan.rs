@@ -24,6 +24,11 @@ pub(crate) async fn run(wiring: &Wiring, args: &Plan) -> anyhow::Result<Exit> {
     let fleet = wiring.fleet()?;
     let request = selection::request(wiring, &args.selection)?;
     let store = wiring.store_if_any().await?;
+    if store.is_none() {
+        wiring.printer.talk(
+            "there is no control store yet: holds, who failed before and how long migrations took are not known",
+        );
+    }
     let planned = selection::plan(&fleet, &request, store.as_deref()).await?;
     for sentence in &planned.left_behind {
         wiring.printer.warn(sentence);

@@ -1,7 +1,9 @@
 //! `sanderling rollout show`
 
+use std::time::Duration;
+
 use anyhow::bail;
-use sanderling_core::summary::AwayHost;
+use sanderling_core::summary::{AwayHost, InFlightSummary, RolloutSummary};
 use sanderling_core::{Outcome, TenantId};
 use sanderling_store::{RolloutRecord, Store, StoreError, TargetFilter};
 
@@ -94,7 +96,7 @@ fn text(record: &RolloutRecord, away: &[AwayHost], held: &[TenantId]) -> String 
     }
     out.push_str(&render_gate::evidence(rollout));
     if !rollout.in_flight.is_empty() {
-        out.push_str(&format!("in flight: {}\n", names(rollout.in_flight.keys())));
+        out.push_str(&in_flight(&RolloutSummary::new(rollout, record.now)));
     }
     if !held.is_empty() {
         out.push_str(&format!("held: {}\n", names(held)));
@@ -103,6 +105,16 @@ fn text(record: &RolloutRecord, away: &[AwayHost], held: &[TenantId]) -> String 
         out.push_str(&format!("{}\n", render::away(host)));
     }
     out
+}
+
+/// Those in flight, the slowest first, so that one which hangs is seen.
+fn in_flight(summary: &RolloutSummary) -> String {
+    let one = |flying: &InFlightSummary| {
+        let for_so_long = render::duration(Duration::from_millis(flying.ms));
+        format!("{} ({for_so_long})", flying.tenant)
+    };
+    let named: Vec<_> = summary.longest_in_flight.iter().map(one).collect();
+    format!("in flight: {}\n", named.join(", "))
 }
 
 /// The first of them.
