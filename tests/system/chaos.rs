@@ -93,7 +93,7 @@ fn a_killed_embedded_up_is_finished_by_the_next() {
 }
 
 /// Waits until `done` targets ended and some process owns targets in flight, freezes it to be sure, and kills it.
-fn kill_a_busy_worker(fleet: &Fleet, processes: &mut Vec<Process>, done: u64) {
+pub(crate) fn kill_a_busy_worker(fleet: &Fleet, processes: &mut Vec<Process>, done: u64) {
     until(DEADLINE, "progress", || {
         let ended = number(
             fleet,

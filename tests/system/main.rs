@@ -14,6 +14,7 @@ mod cli;
 mod cluster;
 mod databases;
 mod demo;
+mod down;
 mod everyday;
 mod faults;
 mod fleet;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use sanderling_core::{BundleHash, EventKind, Outcome, TenantId};
+use sanderling_core::{BundleHash, Direction, EventKind, Outcome, TenantId};
 use sanderling_store::{Store, StoreError, TargetFilter};
 
 /// Rollouts that are looked through for failures, newest first.
@@ -14,16 +14,18 @@ const PACE_EVENTS: u32 = 1_000;
 /// Targets that the store is asked for at once.
 const PAGE: u32 = 1_000;
 
-/// Tenants that failed in an ended rollout of this very bundle, and were not retried since: retrying takes the failure
+/// Tenants that failed in an ended rollout of this very bundle and direction, and were not retried since: retrying takes the failure
 /// from the target. One that succeeded later has nothing left to apply, so it does not matter that it is named here.
 pub(crate) async fn known_failures(
     store: &dyn Store,
     bundle: &BundleHash,
+    direction: Direction,
 ) -> Result<BTreeSet<TenantId>, StoreError> {
     let mut known = BTreeSet::new();
     for record in store.rollouts(false, FAILURES_OF).await? {
         let rollout = &record.rollout;
-        if rollout.state.is_active() || rollout.bundle != *bundle {
+        let alike = rollout.bundle == *bundle && rollout.direction == direction;
+        if rollout.state.is_active() || !alike {
             continue;
         }
         for outcome in [Outcome::Failed, Outcome::Dirty] {

@@ -12,6 +12,7 @@ mod refusal;
 mod repair;
 mod status;
 mod tenants;
+mod undo;
 mod verify;
 mod watch;
 

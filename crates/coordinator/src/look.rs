@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use sanderling_core::verify::{Belief, Facts};
-use sanderling_core::{Epoch, Failure, Inspection, Place, Standing, Tenant, TenantId, Version};
+use sanderling_core::verify::{Belief, Facts, Known, Word};
+use sanderling_core::{Epoch, Failure, Inspection, Place, Standing, Tenant, TenantId};
 use sanderling_sql::Dialect;
-use sanderling_store::{Believed, Store, StoreError};
+use sanderling_store::{Believed, Store, StoreError, TargetRecord};
 
 use crate::fleet::Fleet;
 
@@ -55,6 +55,8 @@ pub(crate) async fn look(
         .zip(inspections)
         .map(|(((tenant, standing), fingerprint), inspection)| {
             let (was, is) = (before.get(&tenant.id), after.get(&tenant.id));
+            let moving = was != is || is.is_some_and(in_flight);
+            let falls = moving && is.is_some_and(falls);
             Facts {
                 tenant: tenant.id.clone(),
                 place: tenant.place.clone(),
@@ -62,10 +64,10 @@ pub(crate) async fn look(
                 standing,
                 fingerprint,
                 inspection,
-                // The older word: what was reached then has been reached now, too.
-                belief: was.and_then(belief),
+                // The older word: what was reached then has been reached now, too, but for who goes down.
+                belief: was.filter(|_| !falls).and_then(belief),
                 issued: is.map_or(Epoch(0), |believed| believed.issued),
-                moving: was != is || is.is_some_and(in_flight),
+                moving,
             }
         })
         .collect();
@@ -77,30 +79,35 @@ fn in_flight(believed: &Believed) -> bool {
     targets.iter().any(|target| target.lease_until.is_some())
 }
 
+/// Whether the tenant may be on its way down, or has been while it was looked at: then what was known before does not hold
+/// any more.
+fn falls(believed: &Believed) -> bool {
+    let targets = &believed.targets;
+    targets.iter().any(|target| !target.direction.is_up())
+}
+
 fn belief(believed: &Believed) -> Option<Belief> {
     let (newest, earlier) = believed.targets.split_first()?;
-    let got_there = |target: &&sanderling_store::TargetRecord| {
-        use sanderling_core::Outcome::{Succeeded, UpToDate};
-        matches!(target.outcome, Succeeded | UpToDate)
-    };
-    let reached: Option<Version> = earlier
-        .iter()
-        .filter(got_there)
-        .map(|target| target.version.clone())
-        .max();
+    let oldest_first = earlier.iter().rev();
     Some(Belief {
         rollout: newest.target.rollout.clone(),
         place: newest.place.clone(),
         outcome: newest.outcome,
         version: newest.version.clone(),
+        direction: newest.direction,
         applied: newest.applied.clone(),
         epoch: newest.epoch,
-        reached,
-        earlier: earlier
-            .iter()
-            .flat_map(|target| target.applied.iter().cloned())
-            .collect(),
+        earlier: oldest_first.fold(Known::default(), |known, target| known.then(word(target))),
     })
+}
+
+fn word(target: &TargetRecord) -> Word<'_> {
+    Word {
+        direction: target.direction,
+        version: &target.version,
+        outcome: target.outcome,
+        applied: &target.applied,
+    }
 }
 
 /// Fingerprints of the tenants that are there. One that cannot be read is left out: its standing says why.

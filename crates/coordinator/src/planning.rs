@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use sanderling_core::amend::{accepted, with_accepted};
-use sanderling_core::assess::{Assessment, assess};
+use sanderling_core::assess::{Assessment, MigrationMeta, assess, assess_down};
 use sanderling_core::plan::Plan;
 use sanderling_core::planner::{self, Assessed, Explanation, KnownFailures, PlanInput};
 use sanderling_core::policy::Policy;
@@ -13,7 +13,8 @@ use sanderling_core::waves::{
     ENGINE, ENGINE_MAJOR, FINGERPRINT, HaltSpec, Select, WaveSpec, strangers,
 };
 use sanderling_core::{
-    BundleHash, ErrorClass, Failure, HostName, Outcome, Standing, Tenant, TenantId, Version,
+    BundleHash, Direction, ErrorClass, Failure, HostName, Outcome, Standing, Tenant, TenantId,
+    Version,
 };
 use sanderling_store::{HoldRecord, Store};
 
@@ -23,13 +24,19 @@ use crate::history;
 use crate::holds::{Holds, holds, pinned};
 use crate::look;
 use crate::refusal::{self, PlanningError};
+use crate::undo;
 
 /// What an operator asks for.
 #[derive(Clone, Debug)]
 pub struct PlanRequest {
     /// Which tenants.
     pub selector: Selector,
-    /// To which version; the newest of the bundle if absent.
+    /// Of those, only these; all of them if absent.
+    pub only: Option<BTreeSet<TenantId>>,
+    /// Which way.
+    pub direction: Direction,
+    /// To which version. If absent: up, the newest of the bundle; down, the one below the newest that any of the tenants
+    /// has.
     pub to: Option<Version>,
     /// In which waves.
     pub waves: Vec<WaveSpec>,
@@ -106,10 +113,14 @@ pub async fn plan(
 ) -> Result<Planned, PlanningError> {
     let amendments = amendments(store).await?;
     let metas = with_accepted(fleet.metas(), &amendments);
-    let target = target(fleet, request)?;
-    let tenants = fleet.select(&request.selector)?;
+    let up = target(fleet, request)?;
+    let mut tenants = fleet.select(&request.selector)?;
+    if let Some(only) = &request.only {
+        tenants.retain(|tenant| only.contains(&tenant.id));
+    }
     strangers(&request.waves, &fleet.tenants).map_err(planner::PlanError::from)?;
     let standings = fleet.survey(&tenants).await;
+    let target = up.unwrap_or_else(|| one_below(fleet, &standings));
     let holds = match store {
         Some(store) => holds(store).await?,
         None => Holds::new(),
@@ -118,13 +129,7 @@ pub async fn plan(
         .into_iter()
         .zip(&standings)
         .map(|(tenant, standing)| {
-            let assessment = assess(
-                &metas,
-                &target,
-                standing,
-                request.allow_out_of_order,
-                fleet.create_missing,
-            );
+            let assessment = judged(fleet, request, (&metas, &target), standing);
             let assessment = match (assessment, holds.get(&tenant.id)) {
                 (Assessment::Pending { .. }, Some(hold)) => Assessment::Held(held(hold)),
                 (other, _) => other,
@@ -137,9 +142,12 @@ pub async fn plan(
         })
         .collect();
     refusal::check(fleet, &metas, &assessed, store).await?;
+    if request.direction == Direction::Down {
+        undo::check(fleet, &assessed)?;
+    }
     find_traits(fleet, &request.waves, &standings, &mut assessed).await;
     let bundle = fleet.migrations.bundle.hash();
-    let (known, version_ms) = history(store, bundle).await;
+    let (known, version_ms) = history(store, bundle, request.direction).await;
     let hosts = fleet.hosts.budgets();
     let mut policy = request.policy.clone();
     policy.create_missing = fleet.create_missing;
@@ -149,6 +157,7 @@ pub async fn plan(
         fleet: &fleet.name,
         bundle,
         target: &target,
+        direction: request.direction,
         versions: &versions,
         waves: &request.waves,
         policy: &policy,
@@ -174,15 +183,33 @@ pub async fn plan(
     })
 }
 
+/// What a tenant's standing means for the way that is asked for.
+fn judged(
+    fleet: &Fleet,
+    request: &PlanRequest,
+    (metas, target): (&[MigrationMeta], &Version),
+    standing: &Standing,
+) -> Assessment {
+    let create_missing = fleet.create_missing;
+    match request.direction {
+        Direction::Up => {
+            let late = request.allow_out_of_order;
+            assess(metas, target, standing, late, create_missing)
+        }
+        Direction::Down => assess_down(metas, target, standing, create_missing),
+    }
+}
+
 /// What the store remembers. It only makes a plan better: where it cannot be read, `up` will say so itself.
 async fn history(
     store: Option<&dyn Store>,
     bundle: &BundleHash,
+    direction: Direction,
 ) -> (BTreeSet<TenantId>, Option<u64>) {
     let Some(store) = store else {
         return (BTreeSet::new(), None);
     };
-    let known = history::known_failures(store, bundle).await;
+    let known = history::known_failures(store, bundle, direction).await;
     let known = known.unwrap_or_else(|error| {
         tracing::warn!(%error, "who failed before is not known; nobody goes last for it");
         BTreeSet::new()
@@ -238,18 +265,31 @@ async fn find_traits(
     }
 }
 
-fn target(fleet: &Fleet, request: &PlanRequest) -> Result<Version, PlanningError> {
+/// The version that was asked for, or the newest. `None` on the way down where none was: the tenants decide then.
+fn target(fleet: &Fleet, request: &PlanRequest) -> Result<Option<Version>, PlanningError> {
     let newest = fleet.newest().ok_or(PlanningError::NoMigrations)?;
     let Some(to) = &request.to else {
-        return Ok(newest);
+        return Ok(request.direction.is_up().then_some(newest));
     };
     let known = fleet.metas().into_iter().any(|meta| meta.version == *to);
-    known
-        .then(|| to.clone())
-        .ok_or_else(|| PlanningError::UnknownVersion {
-            version: to.clone(),
-            newest,
-        })
+    let nothing = *to == Version::nothing() && request.direction == Direction::Down;
+    if known || nothing {
+        return Ok(Some(to.clone()));
+    }
+    Err(PlanningError::UnknownVersion {
+        version: to.clone(),
+        newest,
+    })
+}
+
+/// The version below the newest one that any of these has.
+fn one_below(fleet: &Fleet, standings: &[Standing]) -> Version {
+    let newest = standings.iter().filter_map(Standing::newest).max();
+    let below = fleet.metas().into_iter().map(|meta| meta.version);
+    below
+        .filter(|version| newest.is_some_and(|newest| version < newest))
+        .max()
+        .unwrap_or_else(Version::nothing)
 }
 
 fn left_behind(plan: &Plan) -> Vec<String> {

@@ -1,6 +1,6 @@
 //! Why nothing is planned at all: what was asked for does not fit the fleet or the files.
 
-use sanderling_core::assess::{Assessment, MigrationMeta};
+use sanderling_core::assess::{Assessment, MigrationMeta, list as versions_in_words};
 use sanderling_core::planner::{Assessed, PlanError};
 use sanderling_core::{BundleFile, Checksum, TenantId, Version};
 use sanderling_store::{Store, StoreError};
@@ -52,6 +52,24 @@ pub enum PlanningError {
         /// Some of them.
         examples: String,
     },
+    /// Versions that are to be taken back are in effect, and the bundle does not have them.
+    #[error(
+        "{versions} cannot be taken back: the migrations directory does not have what {tenants} applied there (for example \
+         {examples}); put the files back, or stop above with --to {newest}; nothing was changed"
+    )]
+    Foreign {
+        /// The versions of the first such tenant, in words.
+        versions: String,
+        /// The newest of them.
+        newest: Version,
+        /// How many tenants.
+        tenants: String,
+        /// Some of them.
+        examples: String,
+    },
+    /// Versions that are to be taken back have no way back: one line and a hint each.
+    #[error("{0}\nnothing was changed")]
+    NoWayBack(String),
     /// The waves or the tenants do not fit.
     #[error(transparent)]
     Plan(#[from] PlanError),
@@ -159,6 +177,18 @@ pub(crate) async fn check(
                     examples: examples(&same),
                 });
             }
+            Assessment::Foreign { versions } => {
+                let Some(newest) = versions.last() else {
+                    continue;
+                };
+                let same = alike(assessed, |a| matches!(a, Assessment::Foreign { .. }));
+                return Err(PlanningError::Foreign {
+                    versions: versions_in_words(versions),
+                    newest: newest.clone(),
+                    tenants: count(&same),
+                    examples: examples(&same),
+                });
+            }
             Assessment::UpToDate
             | Assessment::Pending { .. }
             | Assessment::Ahead { .. }
@@ -178,7 +208,7 @@ fn alike(assessed: &[Assessed], same: impl Fn(&Assessment) -> bool) -> Vec<&Tena
         .collect()
 }
 
-fn count(tenants: &[&TenantId]) -> String {
+pub(crate) fn count(tenants: &[&TenantId]) -> String {
     format!(
         "{} tenant{}",
         tenants.len(),
@@ -186,7 +216,7 @@ fn count(tenants: &[&TenantId]) -> String {
     )
 }
 
-fn examples(tenants: &[&TenantId]) -> String {
+pub(crate) fn examples(tenants: &[&TenantId]) -> String {
     tenants
         .iter()
         .take(EXAMPLES)

@@ -116,6 +116,8 @@ pub(crate) fn remark(standing: &Standing, assessment: &Assessment) -> Option<Str
         (_, Assessment::Edited { version, .. }) => Some(format!(
             "version {version} was applied from another text than the bundle has"
         )),
+        // Only the way down asks for it.
+        (_, Assessment::Foreign { .. }) => None,
         (_, other) => other
             .left_out()
             .and_then(|(_, failure)| failure)

@@ -32,6 +32,7 @@ fn plan(fleet: &str, tenant: &str, stall_after_ms: Option<u64>) -> Plan {
         bundle: BundleHash::new("b"),
         accepted: Default::default(),
         target: Version::new("1"),
+        direction: Default::default(),
         policy: Policy {
             concurrency: 4,
             atomic: Atomic::Version,

@@ -1,5 +1,9 @@
 //! One tenant's ledger against a bundle: what is to be done there, or why nothing can be.
 
+mod down;
+
+pub use down::assess_down;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
@@ -35,13 +39,13 @@ impl MigrationMeta {
 /// What a tenant's standing means for a rollout.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Assessment {
-    /// Every version up to the target is in effect, and none above.
+    /// Every version up to the target is in effect, and none above; on the way down only that none is above.
     UpToDate,
-    /// There is something to apply.
+    /// There is something to apply, or to take back.
     Pending {
         /// The newest version in effect.
         from: Option<Version>,
-        /// What to apply, ascending; never empty.
+        /// What to apply, ascending, or what to take back, descending; never empty.
         versions: Vec<Version>,
         /// Whether the ledger table is there.
         has_ledger: bool,
@@ -64,6 +68,12 @@ pub enum Assessment {
         /// What the bundle has.
         bundle_checksum: Checksum,
     },
+    /// On the way down: versions are in effect above the target that the bundle does not have, so that nobody knows what
+    /// takes them back. Refuses the whole plan.
+    Foreign {
+        /// Those versions, ascending.
+        versions: Vec<Version>,
+    },
     /// Versions below the newest one in effect are not. Refuses the whole plan unless it is allowed.
     OutOfOrder {
         /// Those versions, ascending.
@@ -85,8 +95,8 @@ pub enum Assessment {
 }
 
 impl Assessment {
-    /// How the plan leaves the tenant out, with the reason; `None` for those with something to apply and for the two
-    /// that refuse the whole plan (`Edited`, `OutOfOrder`).
+    /// How the plan leaves the tenant out, with the reason; `None` for those with something to do and for those that
+    /// refuse the whole plan (`Edited`, `Foreign`, `OutOfOrder`).
     pub fn left_out(&self) -> Option<(Outcome, Option<Failure>)> {
         let precondition = |code: &str, message: String, version: Option<&Version>| {
             let mut failure = Failure::new(ErrorClass::Precondition, code, message);
@@ -119,7 +129,10 @@ impl Assessment {
             }
             Self::Held(failure) => Some((Outcome::Held, Some(failure.clone()))),
             Self::Unreachable(failure) => Some((Outcome::Unreachable, Some(failure.clone()))),
-            Self::Pending { .. } | Self::Edited { .. } | Self::OutOfOrder { .. } => None,
+            Self::Pending { .. }
+            | Self::Edited { .. }
+            | Self::Foreign { .. }
+            | Self::OutOfOrder { .. } => None,
         }
     }
 }
@@ -137,11 +150,7 @@ pub fn assess(
 ) -> Assessment {
     match standing {
         Standing::Unreachable(failure) => Assessment::Unreachable(failure.clone()),
-        Standing::Missing if !create_missing => Assessment::Unreachable(Failure::new(
-            ErrorClass::Precondition,
-            "missing",
-            "its schema, database or file is not there; create it, or set create_missing = true in [fleet]",
-        )),
+        Standing::Missing if !create_missing => missing(),
         Standing::Missing => {
             let none = BTreeMap::new();
             pending(bundle, target, (&none, &BTreeSet::new()), true, false, true)
@@ -163,6 +172,15 @@ pub fn assess(
             )
         }
     }
+}
+
+/// The place is not there, and nobody may make it.
+fn missing() -> Assessment {
+    Assessment::Unreachable(Failure::new(
+        ErrorClass::Precondition,
+        "missing",
+        "its schema, database or file is not there; create it, or set create_missing = true in [fleet]",
+    ))
 }
 
 /// Rows of versions that are in effect.
@@ -267,7 +285,7 @@ fn pick(
 }
 
 /// `version 3` or `versions 3, 4, 5 and 2 more`.
-pub(crate) fn list(versions: &[Version]) -> String {
+pub fn list(versions: &[Version]) -> String {
     let shown: Vec<&str> = versions.iter().take(3).map(Version::as_str).collect();
     let plural = if versions.len() == 1 { "" } else { "s" };
     let more = match versions.len().saturating_sub(3) {

@@ -79,12 +79,18 @@ impl Version {
         Self(digits.into())
     }
 
+    /// Below every version: where a tenant is in which none is in effect. A migration called so counts as one, too.
+    pub fn nothing() -> Self {
+        Self::new("0")
+    }
+
     /// The digits as written.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    fn significant(&self) -> &str {
+    /// The digits without leading zeros: what versions are ordered by, the shorter one first.
+    pub fn significant(&self) -> &str {
         self.0.trim_start_matches('0')
     }
 }

@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 use crate::amend::Accepted;
 use crate::bundle::hex;
 use crate::cause::Failure;
+use crate::direction::Direction;
 use crate::gate::Gate;
 use crate::halt::Limits;
 use crate::ids::{BundleHash, TenantId, Version};
@@ -24,13 +25,17 @@ pub struct Plan {
     pub fleet: String,
     /// The bundle whose migrations are applied.
     pub bundle: BundleHash,
-    /// The version every target is taken to.
+    /// The version every target is taken to; on the way down the newest that may stay in effect, [`Version::nothing`]
+    /// where none may.
     pub target: Version,
+    /// Which way. Left out of the JSON on the way up, so that those plans keep their hashes.
+    #[serde(default, skip_serializing_if = "Direction::is_up")]
+    pub direction: Direction,
     /// Policy of the whole rollout.
     pub policy: Policy,
     /// The waves in order; none is empty.
     pub waves: Vec<PlannedWave>,
-    /// The distinct lists of versions that targets have yet to apply.
+    /// The distinct lists of versions that targets have yet to apply, or to take back.
     pub paths: Vec<Path>,
     /// The targets, in order of wave and position.
     pub targets: Vec<PlannedTarget>,
@@ -80,12 +85,12 @@ pub struct PlannedWave {
     pub gates: Vec<Gate>,
 }
 
-/// A list of versions to apply.
+/// A list of versions to apply, or to take back.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Path {
     /// The newest version in effect, or none on an empty tenant.
     pub from: Option<Version>,
-    /// The versions to apply, ascending; never empty.
+    /// The versions to apply, ascending; those to take back, descending; never empty.
     pub versions: Vec<Version>,
 }
 

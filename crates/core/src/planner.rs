@@ -19,6 +19,7 @@ pub use explain::{Covered, Explanation};
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::assess::Assessment;
+use crate::direction::Direction;
 use crate::ids::{BundleHash, HostName, TenantId, Version};
 use crate::plan::{self, LeftOut, Path, Plan, PlannedTarget};
 use crate::policy::Policy;
@@ -35,6 +36,8 @@ pub struct PlanInput<'a> {
     pub bundle: &'a BundleHash,
     /// The version to reach.
     pub target: &'a Version,
+    /// Which way; what the tenants were assessed for.
+    pub direction: Direction,
     /// The versions of the bundle, ascending. Paths are checked against them.
     pub versions: &'a [Version],
     /// The waves as configured.
@@ -151,6 +154,7 @@ pub fn explained(input: &PlanInput<'_>) -> Result<(Plan, Explanation), PlanError
         fleet: input.fleet.to_owned(),
         bundle: input.bundle.clone(),
         target: input.target.clone(),
+        direction: input.direction,
         policy: input.policy.clone(),
         waves,
         paths: paths.into_iter().collect(),

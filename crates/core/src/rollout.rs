@@ -6,6 +6,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::cause::Failure;
+use crate::direction::Direction;
 use crate::gate::{GateState, Measurement};
 use crate::halt::{Limits, Rule, Tally};
 use crate::ids::{BundleHash, Epoch, HostName, Micros, RolloutId, TenantId, Version};
@@ -85,8 +86,11 @@ pub struct Rollout {
     pub id: RolloutId,
     /// The bundle whose migrations it applies.
     pub bundle: BundleHash,
-    /// The version it takes its targets to.
+    /// The version it takes its targets to; on the way down see [`Plan::target`].
     pub target: Version,
+    /// Which way; absent on the way up.
+    #[serde(default, skip_serializing_if = "Direction::is_up")]
+    pub direction: Direction,
     /// The hash of its plan.
     pub plan_hash: String,
     /// Its state.
@@ -140,6 +144,7 @@ impl Rollout {
             id: id.clone(),
             bundle: plan.bundle.clone(),
             target: plan.target.clone(),
+            direction: plan.direction,
             plan_hash: plan.hash(),
             state: RolloutState::Running,
             policy: plan.policy.clone(),

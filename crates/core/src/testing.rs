@@ -54,6 +54,7 @@ pub(crate) fn plan(waves: &[(u32, Option<u32>)]) -> Plan {
         fleet: "test".into(),
         bundle: BundleHash::new("b"),
         target: Version::new("1"),
+        direction: crate::Direction::Up,
         policy: policy(),
         waves: waves.iter().enumerate().map(planned).collect(),
         paths: vec![Path {

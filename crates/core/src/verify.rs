@@ -2,6 +2,7 @@
 
 mod catalogs;
 mod fence;
+mod known;
 mod ledger;
 mod leftovers;
 mod notes;
@@ -10,12 +11,15 @@ mod store;
 #[cfg(test)]
 mod tests;
 
+pub use known::{Known, Word};
+
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
 use crate::amend::Accepted;
 use crate::assess::MigrationMeta;
+use crate::direction::Direction;
 use crate::ids::{Epoch, RolloutId, StoreId, TenantId, Version};
 use crate::inspection::Inspection;
 use crate::ledger::Standing;
@@ -58,14 +62,26 @@ pub struct Belief {
     pub outcome: Outcome,
     /// The version the rollout led to.
     pub version: Version,
-    /// What the rollout applied, by evidence.
+    /// Which way it led.
+    pub direction: Direction,
+    /// What the rollout applied, or took back, by evidence.
     pub applied: Vec<Version>,
     /// The target's last epoch.
     pub epoch: Epoch,
-    /// The version that the last rollout which got there led to; also where a later one failed.
-    pub reached: Option<Version>,
-    /// What rollouts since then applied, by evidence, before the newest one.
-    pub earlier: Vec<Version>,
+    /// What the rollouts before it say, back to the last one up that got there.
+    pub earlier: Known,
+}
+
+impl Belief {
+    /// What all of its rollouts say together.
+    pub(crate) fn known(&self) -> Known {
+        self.earlier.clone().then(Word {
+            direction: self.direction,
+            version: &self.version,
+            outcome: self.outcome,
+            applied: &self.applied,
+        })
+    }
 }
 
 /// Something that does not hold.

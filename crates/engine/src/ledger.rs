@@ -1,7 +1,8 @@
 //! What both engines share about ledger rows: names, reading, and what a row says about a step.
 
 use sanderling_core::{
-    Checksum, Epoch, ErrorClass, Failure, LedgerRow, Micros, RolloutId, RowState, Version,
+    Checksum, Direction, Epoch, ErrorClass, Failure, LedgerRow, Micros, RolloutId, RowState,
+    Version,
 };
 
 use crate::port::{Evidence, Step, StepOutcome};
@@ -51,10 +52,10 @@ pub(crate) fn in_order(mut rows: Vec<LedgerRow>) -> Vec<LedgerRow> {
 
 /// What a ledger says about a step before its body runs.
 pub(crate) enum Found {
-    /// Nothing, or a reverted row: the body may run.
+    /// The body may run: nothing or a reverted row on the way up, a row in effect on the way down.
     Open,
-    /// In effect with this checksum.
-    Applied(Box<Evidence>),
+    /// It has gone this way: in effect with this checksum, or reverted.
+    Done(Box<Evidence>),
     /// The row forbids the step.
     Refused(Box<Failure>),
 }
@@ -62,15 +63,20 @@ pub(crate) enum Found {
 /// Looks a step up among rows that were read from the tenant.
 pub(crate) fn find(rows: &[LedgerRow], step: &Step<'_>) -> Found {
     let Some(row) = rows.iter().find(|row| row.version == *step.version) else {
-        return Found::Open;
+        return match step.direction {
+            Direction::Up => Found::Open,
+            Direction::Down => Found::Refused(Box::new(never_applied(step))),
+        };
     };
-    match row.state {
-        RowState::Reverted => Found::Open,
-        RowState::Applied if step.accepts(&row.checksum) => {
-            Found::Applied(Box::new(Evidence::from_ledger(row.clone())))
+    match (row.state, step.direction) {
+        (RowState::Applied, _) if !step.accepts(&row.checksum) => {
+            Found::Refused(Box::new(edited(row, step)))
         }
-        RowState::Applied => Found::Refused(Box::new(edited(row, step))),
-        RowState::Applying | RowState::Reverting => Found::Refused(Box::new(at_step(
+        (RowState::Reverted, Direction::Up) | (RowState::Applied, Direction::Down) => Found::Open,
+        (RowState::Applied, Direction::Up) | (RowState::Reverted, Direction::Down) => {
+            Found::Done(Box::new(Evidence::from_ledger(row.clone())))
+        }
+        (RowState::Applying | RowState::Reverting, _) => Found::Refused(Box::new(at_step(
             Failure::new(
                 ErrorClass::Precondition,
                 "dirty",
@@ -82,6 +88,48 @@ pub(crate) fn find(rows: &[LedgerRow], step: &Step<'_>) -> Found {
             step,
         ))),
     }
+}
+
+/// On the way down: a version above all of the steps that is in effect, or stands half way. Nothing is taken back under
+/// it.
+pub(crate) fn under_newer(rows: &[LedgerRow], steps: &[Step<'_>]) -> Option<Failure> {
+    let lowest = steps.iter().min_by_key(|step| step.version)?;
+    if lowest.direction.is_up() {
+        return None;
+    }
+    let newer = rows.iter().find(|row| {
+        row.state != RowState::Reverted
+            && row.version > *lowest.version
+            && steps.iter().all(|step| *step.version != row.version)
+    })?;
+    Some(at_step(
+        Failure::new(
+            ErrorClass::Precondition,
+            "newer",
+            format!(
+                "version {} cannot be taken back: version {}, which is newer, stands at '{}' there; plan again, so that the \
+                 newer one is taken back first",
+                lowest.version, newer.version, newer.state
+            ),
+        ),
+        lowest,
+    ))
+}
+
+/// A version that is to be taken back has no row: nobody knows whether it is in effect.
+fn never_applied(step: &Step<'_>) -> Failure {
+    at_step(
+        Failure::new(
+            ErrorClass::Precondition,
+            "not_applied",
+            format!(
+                "version {} is to be taken back, and the ledger has no row of it any more; look whether it is in effect \
+                 there, and put the row back",
+                step.version
+            ),
+        ),
+        step,
+    )
 }
 
 /// The row of a version comes from another text than the step's.
@@ -105,13 +153,13 @@ pub(crate) fn edited(row: &LedgerRow, step: &Step<'_>) -> Failure {
     )
 }
 
-/// The outcome when a ledger read shows nothing left to run.
+/// The outcome when a ledger read shows nothing left to run, or what forbids it.
 pub(crate) fn already(rows: &[LedgerRow], steps: &[Step<'_>]) -> Option<StepOutcome> {
     let mut last = None;
     for step in steps {
         match find(rows, step) {
             Found::Open => return None,
-            Found::Applied(evidence) => last = Some(StepOutcome::AlreadyApplied(*evidence)),
+            Found::Done(evidence) => last = Some(StepOutcome::AlreadyApplied(*evidence)),
             Found::Refused(failure) => return Some(StepOutcome::Failed(*failure)),
         }
     }

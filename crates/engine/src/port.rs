@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use async_trait::async_trait;
 use sanderling_core::{
-    Checksum, Epoch, Failure, Inspection, LedgerRow, Nonce, Place, RolloutId, Standing, StoreId,
-    TenantId, Version, WorkerId,
+    Checksum, Direction, Epoch, Failure, Inspection, LedgerRow, Nonce, Place, RolloutId, Standing,
+    StoreId, TenantId, Version, WorkerId,
 };
 use sanderling_sql::Statement;
 
@@ -96,12 +96,13 @@ pub struct Decision {
 /// One claimed tenant. Dropping it without `close` closes the connection.
 #[async_trait]
 pub trait Session: Send {
-    /// Applies one version under the guard (lock, fence, ledger), in one transaction, one message where the
-    /// engine can. Success is a ledger row that came back.
+    /// Applies one version, or takes it back, under the guard (lock, fence, ledger), in one transaction, one message
+    /// where the engine can. Success is a ledger row that came back. A version is taken back only where it is in effect
+    /// and none above it is; its row stays, as `reverted`.
     async fn step(&mut self, step: &Step<'_>) -> StepOutcome;
 
-    /// Applies several versions as one transaction (`atomic = "tenant"`). The outcome is that of the whole;
-    /// `Applied` carries the evidence of the last version.
+    /// Takes several versions one way as one transaction (`atomic = "tenant"`), in the order given. The outcome is that
+    /// of the whole; `Applied` carries the evidence of the last version.
     async fn steps(&mut self, steps: &[Step<'_>]) -> StepOutcome;
 
     /// Commits the claim's epoch to the fence by itself, then reads the ledger: after this no message of an older
@@ -144,7 +145,7 @@ pub struct Limits {
     pub spare: u32,
 }
 
-/// One migration to apply.
+/// One migration to apply, or to take back.
 #[derive(Clone, Debug)]
 pub struct Step<'a> {
     /// Its version.
@@ -157,7 +158,9 @@ pub struct Step<'a> {
     pub accepted: Option<&'a BTreeSet<Checksum>>,
     /// The file, for messages.
     pub file: &'a str,
-    /// Its statements, split for this engine.
+    /// Whether it is applied, or taken back. All steps of one call go one way.
+    pub direction: Direction,
+    /// The statements of that way, split for this engine.
     pub statements: &'a [Statement],
     /// Overrides `Limits::lock_timeout_ms` for this migration.
     pub lock_timeout_ms: Option<u64>,
@@ -166,7 +169,8 @@ pub struct Step<'a> {
     /// Whether the ledger table is known to be there; where not, the step creates it.
     pub has_ledger: bool,
     /// Whether its statements are sent one by one (`transaction=off`). It then stands alone in `Session::steps`, and
-    /// a failure may leave a part of it in effect: its ledger row says which, and the next claim goes on there.
+    /// a failure may leave a part of it in effect: its ledger row says which, and the next claim goes on there. Never
+    /// on the way down.
     pub stepwise: bool,
 }
 
@@ -198,9 +202,9 @@ impl Evidence {
 /// What became of a step.
 #[derive(Clone, Debug)]
 pub enum StepOutcome {
-    /// Committed now, and the row came back.
+    /// Committed now, whichever way, and the row came back.
     Applied(Evidence),
-    /// The ledger had it already with this checksum; the body did not run.
+    /// The ledger says that it has gone this way already (applied with this checksum; reverted); the body did not run.
     AlreadyApplied(Evidence),
     /// Another session holds the tenant's lock, or a file is locked. Nothing ran.
     Busy,

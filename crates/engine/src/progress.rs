@@ -128,6 +128,18 @@ pub(crate) fn not_rehearsed(steps: &[Step<'_>]) -> Option<Failure> {
     Some(Failure::new(ErrorClass::Precondition, "rehearsal", why))
 }
 
+/// The caller's mistake: steps of one transaction go one way.
+pub(crate) fn unlike(steps: &[Step<'_>]) -> Option<Failure> {
+    let way = steps.first()?.direction;
+    steps.iter().any(|step| step.direction != way).then(|| {
+        Failure::new(
+            ErrorClass::Internal,
+            "direction",
+            "versions were to be applied and taken back in one transaction",
+        )
+    })
+}
+
 /// Nobody needs to say anything about the version.
 pub(crate) fn nothing_open(version: &Version) -> Failure {
     Failure::new(
@@ -214,6 +226,7 @@ mod tests {
             statement_timeout_ms: None,
             has_ledger: true,
             stepwise: true,
+            direction: sanderling_core::Direction::Up,
         };
         match begin(row, &step) {
             Ok(Begin::Done(_)) => Ok("done".into()),

@@ -47,6 +47,10 @@ pub(crate) struct Global {
 pub(crate) enum Command {
     /// Take the fleet to a version, wave by wave
     Up(Up),
+    /// Take versions back from tenants, the newest first, wave by wave
+    Down(Down),
+    /// Take the newest version of tenants back and apply it again: two rollouts
+    Redo(Redo),
     /// Show what `up` would do; changes nothing
     Plan(Plan),
     /// Show which versions tenants are at; changes nothing
@@ -148,15 +152,74 @@ const SELECTION: [&str; 6] = [
 pub(crate) struct Up {
     #[command(flatten)]
     pub(crate) selection: Selection,
+    /// Carry out this plan, which `plan --out FILE` wrote, and no other: refused where fleet or migrations have changed
+    #[arg(long, value_name = "FILE", conflicts_with_all = SELECTION)]
+    pub(crate) plan: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) how: How,
+}
+
+/// `sanderling down`
+#[derive(Debug, Args)]
+pub(crate) struct Down {
+    /// The newest version that may stay; 0 takes back all. If absent, the one below the newest that any of the tenants has
+    #[arg(long, value_name = "VERSION")]
+    pub(crate) to: Option<String>,
+    #[command(flatten)]
+    pub(crate) whom: Whom,
+    /// Waves instead of the configured ones: comma-separated [name=](N | N% | rest) or name:label=value
+    #[arg(long, value_name = "LIST")]
+    pub(crate) waves: Option<String>,
+    /// Failed tenants tolerated in the whole rollout; limits of waves stay
+    #[arg(long, value_name = "N")]
+    pub(crate) max_failures: Option<u32>,
+    /// Tenants in flight at once in the whole rollout
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) concurrency: Option<u32>,
+    #[command(flatten)]
+    pub(crate) how: How,
+}
+
+/// `sanderling redo`
+#[derive(Debug, Args)]
+pub(crate) struct Redo {
+    /// Tenants that match all of these comma-separated terms: id=GLOB, label=value, label!=value, host=NAME
+    #[arg(long, value_name = "SELECTOR")]
+    pub(crate) tenants: String,
+    /// Waves instead of the configured ones: comma-separated [name=](N | N% | rest) or name:label=value
+    #[arg(long, value_name = "LIST")]
+    pub(crate) waves: Option<String>,
+    /// Failed tenants tolerated in each of the two rollouts; limits of waves stay
+    #[arg(long, value_name = "N")]
+    pub(crate) max_failures: Option<u32>,
+    /// Tenants in flight at once in each of them
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) concurrency: Option<u32>,
+    #[command(flatten)]
+    pub(crate) how: How,
+}
+
+/// Whom `sanderling down` is about: nobody by default
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub(crate) struct Whom {
+    /// Tenants that match all of these comma-separated terms: id=GLOB, label=value, label!=value, host=NAME
+    #[arg(long, value_name = "SELECTOR")]
+    pub(crate) tenants: Option<String>,
+    /// Every tenant of the registry
+    #[arg(long)]
+    pub(crate) all_tenants: bool,
+}
+
+/// How a rollout is begun
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct How {
     /// Plan and check only; changes nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
     /// Do not ask
     #[arg(long, short)]
     pub(crate) yes: bool,
-    /// Carry out this plan, which `plan --out FILE` wrote, and no other: refused where fleet or migrations have changed
-    #[arg(long, value_name = "FILE", conflicts_with_all = SELECTION)]
-    pub(crate) plan: Option<PathBuf>,
     /// Coordinate and work inside this process, whatever `claims.url` says
     #[arg(long)]
     pub(crate) embedded: bool,

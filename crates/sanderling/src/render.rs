@@ -6,7 +6,9 @@ use crate::render_gate;
 use sanderling_core::halt::Rule;
 use sanderling_core::rollout::{CauseGroup, Halt};
 use sanderling_core::summary::AwayHost;
-use sanderling_core::{Failure, Micros, Outcome, OutcomeCounts, Rollout, RolloutState};
+use sanderling_core::{
+    Direction, Failure, Micros, Outcome, OutcomeCounts, Rollout, RolloutState, Version,
+};
 
 /// `1 tenant`, `8,000 tenants`.
 pub(crate) fn tenants(n: u64) -> String {
@@ -156,13 +158,42 @@ pub(crate) fn counts(counts: &OutcomeCounts) -> String {
     }
 }
 
+/// `at version 42`; `down to version 41`; `down to nothing`.
+pub(crate) fn whither(direction: Direction, target: &Version) -> String {
+    match direction {
+        Direction::Up => format!("at version {target}"),
+        Direction::Down => format!("down to {}", stays(target)),
+    }
+}
+
+/// The newest version that the way down leaves in effect.
+pub(crate) fn stays(target: &Version) -> String {
+    match *target == Version::nothing() {
+        true => "nothing".to_owned(),
+        false => format!("version {target}"),
+    }
+}
+
+/// What to type to go on with a rollout, or to do again what it does.
+pub(crate) fn again(rollout: &Rollout) -> String {
+    match rollout.direction {
+        Direction::Up => "`sanderling up`".to_owned(),
+        Direction::Down => format!(
+            "`sanderling down --to {}` with the same --tenants",
+            rollout.target
+        ),
+    }
+}
+
 /// The whole end of a rollout, as it stands alone in a log at 3 a.m.
 pub(crate) fn ending(rollout: &Rollout) -> String {
     let id = &rollout.id;
+    let again = again(rollout);
+    let again = again.replace('`', "");
     let mut out = format!(
-        "rollout {id}: {} at version {}: {}\n",
+        "rollout {id}: {} {}: {}\n",
         rollout.state.as_str().replace('_', " "),
-        rollout.target,
+        whither(rollout.direction, &rollout.target),
         outcomes(rollout)
     );
     if let Some(halt) = &rollout.halt {
@@ -183,7 +214,7 @@ pub(crate) fn ending(rollout: &Rollout) -> String {
         )),
         RolloutState::Halted | RolloutState::CompletedWithFailures => {
             out.push_str("what now:\n");
-            for (why, command) in after_failures(rollout) {
+            for (why, command) in after_failures(rollout, &again) {
                 out.push_str(&format!("  {why:<35}{command}\n"));
             }
         }
@@ -197,7 +228,7 @@ pub(crate) fn ending(rollout: &Rollout) -> String {
         )),
         RolloutState::Paused | RolloutState::Waiting => out.push_str(&format!(
             "what now:\n  \
-             let it go on                       sanderling rollout resume {id}, then sanderling up\n  \
+             let it go on                       sanderling rollout resume {id}, then {again}\n  \
              end it                             sanderling rollout cancel {id} --reason \"…\"\n"
         )),
         _ => {}
@@ -207,7 +238,7 @@ pub(crate) fn ending(rollout: &Rollout) -> String {
 
 /// What to type where tenants failed, or time ran out. Those that the plan left out are no targets of the rollout, so that
 /// no retry reaches them.
-fn after_failures(rollout: &Rollout) -> Vec<(&'static str, String)> {
+fn after_failures(rollout: &Rollout, again: &str) -> Vec<(&'static str, String)> {
     let id = &rollout.id;
     let fails = |counts: &OutcomeCounts| {
         Outcome::ALL
@@ -222,7 +253,9 @@ fn after_failures(rollout: &Rollout) -> Vec<(&'static str, String)> {
             format!("sanderling rollout retry {id} --failed"),
         ));
     }
-    if let Some(version) = failed_version(rollout).filter(|_| failed) {
+    // A text that was applied stays as it is: no correction on the way down.
+    let corrigible = failed && rollout.direction.is_up();
+    if let Some(version) = failed_version(rollout).filter(|_| corrigible) {
         next.push((
             "correct the migration's file",
             format!("sanderling rollout retry {id} --amend {version} --reason \"…\""),
@@ -240,12 +273,12 @@ fn after_failures(rollout: &Rollout) -> Vec<(&'static str, String)> {
         ));
         next.push((
             "change more, begin anew",
-            format!("sanderling rollout cancel {id} --reason \"…\", then sanderling up"),
+            format!("sanderling rollout cancel {id} --reason \"…\", then {again}"),
         ));
     } else if fails(&rollout.left_out) {
         next.push((
             "see to those that were left out",
-            "sanderling status, then sanderling up".to_owned(),
+            format!("sanderling status, then {again}"),
         ));
     }
     next

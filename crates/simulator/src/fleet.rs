@@ -7,7 +7,7 @@ use sanderling_core::plan::Plan;
 use sanderling_core::planner::{Assessed, PlanError, PlanInput, plan, planned_size};
 use sanderling_core::policy::Policy;
 use sanderling_core::waves::WaveSpec;
-use sanderling_core::{BundleHash, HostName, Place, Tenant, TenantId, Version};
+use sanderling_core::{BundleHash, Direction, HostName, Place, Tenant, TenantId, Version};
 
 /// The outline of a fleet: tenants dealt out evenly over hosts, none of which has any of the versions.
 #[derive(Clone, Debug)]
@@ -44,6 +44,7 @@ impl Shape {
             fleet: "simulated",
             bundle: &BundleHash::new("simulated"),
             target: versions.last().unwrap_or(&none),
+            direction: Direction::Up,
             versions: &versions,
             waves,
             policy,

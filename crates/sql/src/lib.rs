@@ -16,6 +16,7 @@ mod refuse;
 mod sending;
 mod set;
 mod split;
+mod undo;
 
 pub use canonical::{Canonical, canonical};
 pub use diagnostic::Diagnostic;

@@ -18,9 +18,9 @@ use sanderling_core::amend::{Accepted, Amendment};
 use sanderling_core::plan::Plan;
 use sanderling_core::rollout::Action;
 use sanderling_core::{
-    Bundle, BundleFile, BundleHash, Epoch, ErrorClass, Event, Failure, HostName, Micros, Nonce,
-    Outcome, Place, Rollout, RolloutId, Serves, StoreId, TenantId, Version, WorkerId, WrittenHost,
-    WrittenLabels,
+    Bundle, BundleFile, BundleHash, Direction, Epoch, ErrorClass, Event, Failure, HostName, Micros,
+    Nonce, Outcome, Place, Rollout, RolloutId, Serves, StoreId, TenantId, Version, WorkerId,
+    WrittenHost, WrittenLabels,
 };
 
 pub use crate::alive::{HostAway, WorkerRecord};
@@ -51,8 +51,8 @@ pub trait Store: Send + Sync {
     /// each distinct text once: what an edited migration is compared with.
     async fn files_of_version(&self, version: &Version) -> Result<Vec<BundleFile>, StoreError>;
 
-    /// Submits a plan as a new rollout, or joins the active one with the same bundle, target and tenants.
-    /// `Overlap` where some of its tenants belong to an active rollout with another bundle or target.
+    /// Submits a plan as a new rollout, or joins the active one with the same bundle, target, direction and tenants.
+    /// `Overlap` where some of its tenants belong to an active rollout with another bundle, target or direction.
     async fn submit(&self, submission: &Submission) -> Result<Submitted, StoreError>;
 
     /// One rollout, with the store's time of the reading.
@@ -310,7 +310,9 @@ pub struct TargetRecord {
     pub owner: Option<WorkerId>,
     /// Until when, while it is in flight.
     pub lease_until: Option<Micros>,
-    /// Versions that this rollout applied, by evidence.
+    /// Which way.
+    pub direction: Direction,
+    /// Versions that this rollout applied, or took back, by evidence.
     pub applied: Vec<Version>,
     /// Why it failed, if it did.
     pub failure: Option<Failure>,
@@ -324,7 +326,7 @@ pub struct Believed {
     /// The highest number given to a claim on it; 0 before the first.
     pub issued: Epoch,
     /// Its targets that say something about it (claimed, or up to date when the plan was made), newest rollout first:
-    /// back to the last one that got where it led, and any that is in flight.
+    /// back to the last one up that got where it led, and any that is in flight.
     pub targets: Vec<TargetRecord>,
 }
 
@@ -388,9 +390,11 @@ pub struct Grant {
     pub sweep: bool,
     /// Attempts that ended in a retry so far, by class.
     pub attempts: BTreeMap<ErrorClass, u32>,
-    /// The versions to apply, ascending, as planned.
+    /// Whether versions are applied or taken back.
+    pub direction: Direction,
+    /// The versions to apply, ascending, or to take back, descending, as planned.
     pub versions: Vec<Version>,
-    /// Versions that this rollout is known to have applied already.
+    /// Versions that this rollout is known to have applied, or taken back, already.
     pub applied: Vec<Version>,
     /// Whether the plan found a ledger table.
     pub has_ledger: bool,

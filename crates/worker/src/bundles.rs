@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use sanderling_core::amend::Accepted;
-use sanderling_core::{BundleHash, Checksum, ErrorClass, Failure, Version};
+use sanderling_core::{BundleHash, Checksum, Direction, ErrorClass, Failure, Version};
 use sanderling_engine::Step;
-use sanderling_sql::{Dialect, Migration, Statement, parse_set};
+use sanderling_sql::{Diagnostic, Dialect, Migration, Statement, parse_set};
 use sanderling_store::Store;
 use tokio::sync::Mutex;
 
@@ -20,25 +20,40 @@ pub(crate) struct Prepared {
     lock_timeout_ms: Option<u64>,
     statement_timeout_ms: Option<u64>,
     statements: Vec<Statement>,
+    /// What takes it back, or why nothing does.
+    undo: Result<Vec<Statement>, Failure>,
     /// Whether it is sent statement by statement, and so cannot share a transaction with other versions.
     stepwise: bool,
 }
 
 impl Prepared {
-    /// The step that applies it; `accepted` are texts that are right besides the bundle's.
-    pub(crate) fn step<'a>(&'a self, has_ledger: bool, accepted: &'a Accepted) -> Step<'a> {
-        Step {
+    /// The step that applies it, or takes it back; `accepted` are texts that are right besides the bundle's.
+    ///
+    /// # Errors
+    /// Its text knows no way back. The plan has looked, so this is a fault of ours.
+    pub(crate) fn step<'a>(
+        &'a self,
+        direction: Direction,
+        has_ledger: bool,
+        accepted: &'a Accepted,
+    ) -> Result<Step<'a>, Failure> {
+        let statements = match direction {
+            Direction::Up => &self.statements,
+            Direction::Down => self.undo.as_ref().map_err(Clone::clone)?,
+        };
+        Ok(Step {
             version: &self.version,
             name: &self.name,
             checksum: &self.checksum,
             accepted: accepted.get(&self.version),
             file: &self.file,
-            statements: &self.statements,
+            direction,
+            statements,
             lock_timeout_ms: self.lock_timeout_ms,
             statement_timeout_ms: self.statement_timeout_ms,
             has_ledger,
             stepwise: self.stepwise,
-        }
+        })
     }
 }
 
@@ -138,7 +153,15 @@ fn prepare(migration: &Migration, dialect: Dialect) -> Result<Prepared, String> 
         statements: migration
             .statements(dialect)
             .map_err(|problems| first(&problems))?,
+        undo: migration.undo(dialect).map_err(no_way_back),
     })
+}
+
+fn no_way_back(why: Diagnostic) -> Failure {
+    let mut failure = Failure::new(ErrorClass::Precondition, "irreversible", why.message);
+    (failure.file, failure.line, failure.column) =
+        (Some(why.file), Some(why.line), Some(why.column));
+    failure
 }
 
 fn first(problems: &[sanderling_sql::Diagnostic]) -> String {

@@ -1,7 +1,8 @@
-//! What the rows of a ledger say about the versions of a claim, and how that is put.
+//! What the rows of a ledger and a grant say about a claim, and how that is put.
 
 use sanderling_core::{Cause, ErrorClass, Failure, LedgerRow, RowState, Version};
 use sanderling_engine::Step;
+use sanderling_store::Grant;
 
 /// Somebody else has held the tenant's lock for as long as a lock is waited for.
 pub(crate) fn busy() -> Failure {
@@ -9,9 +10,10 @@ pub(crate) fn busy() -> Failure {
     Failure::new(ErrorClass::LockTimeout, "busy", message)
 }
 
-pub(crate) fn in_effect(rows: &[LedgerRow], step: &Step<'_>) -> bool {
+/// Whether a step's version has gone its way: it is in effect, or has been taken back.
+pub(crate) fn is_done(rows: &[LedgerRow], step: &Step<'_>) -> bool {
     rows.iter()
-        .any(|row| row.version == *step.version && row.state == RowState::Applied)
+        .any(|row| row.version == *step.version && row.state == step.direction.done())
 }
 
 /// Whether a stepwise version has begun and is not in effect.
@@ -51,4 +53,15 @@ pub(crate) fn edited(step: &Step<'_>, row: &LedgerRow) -> Failure {
         line: None,
         column: None,
     }
+}
+
+/// A tenant whose workers die one after the other: the migration itself may be what kills them.
+pub(crate) fn lost_too_many_workers(grant: &Grant) -> Option<Failure> {
+    let lost = grant.attempts.get(&ErrorClass::WorkerLost).copied();
+    let lost = lost.unwrap_or(0);
+    let most = grant.policy.retry.get(&ErrorClass::WorkerLost)?.attempts;
+    let message = format!(
+        "{lost} workers in a row were lost while they had this tenant; look at their logs before it is tried again"
+    );
+    (lost >= most).then(|| Failure::new(ErrorClass::WorkerLost, "worker_lost", message))
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use sanderling_core::amend::Accepted;
 use sanderling_core::policy::Atomic;
 use sanderling_core::{
-    Epoch, ErrorClass, Failure, LedgerRow, Nonce, Outcome, RowState, StoreId, Version, WorkerId,
+    Epoch, ErrorClass, Failure, LedgerRow, Nonce, Outcome, StoreId, Version, WorkerId,
 };
 use sanderling_engine::{Claim, Evidence, HostFault, Hosts, Limits, Session, Step, StepOutcome};
 use sanderling_failpoints::failpoint;
@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use crate::away::When;
 use crate::bundles::{Bundles, PreparedBundle};
 use crate::circuit::{Circuits, Probe};
-use crate::found::{busy, edited, half_way, in_effect, left_half_way};
+use crate::found::{busy, edited, half_way, is_done, left_half_way, lost_too_many_workers};
 use crate::held::HeldClaims;
 
 /// What every job of a worker shares.
@@ -60,7 +60,7 @@ pub(crate) struct Job<'a> {
     pub(crate) spent: bool,
     /// Whether nothing of this claim, or of an older one, can still be on its way to the tenant.
     pub(crate) settled: bool,
-    /// Versions that this rollout applied, by evidence.
+    /// Versions that this rollout applied, or took back, by evidence.
     pub(crate) applied: Vec<Version>,
     /// Whether time has passed since the store last said that the rollout runs: it is asked before the next step.
     pub(crate) waited: bool,
@@ -119,7 +119,7 @@ impl<'a> Job<'a> {
             let rows = self.settle().await?;
             return Ok(self.resolved(&rows));
         }
-        if let Some(failure) = self.lost_too_many_workers() {
+        if let Some(failure) = lost_too_many_workers(&self.grant) {
             return Err(self.failed_or_retry(failure).await);
         }
         let bundle = self.bundle().await?;
@@ -174,12 +174,15 @@ impl<'a> Job<'a> {
                     .failed_or_retry(Failure::new(ErrorClass::Internal, "plan", message))
                     .await);
             };
-            steps.push(prepared.step(has_ledger, accepted));
+            match prepared.step(self.grant.direction, has_ledger, accepted) {
+                Ok(step) => steps.push(step),
+                Err(failure) => return Err(self.failed_or_retry(failure).await),
+            }
         }
         Ok(steps)
     }
 
-    /// Applies one version, or all that are left in one transaction, and returns when they are in the ledger.
+    /// Takes one version its way, or all that are left in one transaction, and returns when the ledger says so.
     async fn apply(&mut self, bundle: &PreparedBundle, versions: &[Version]) -> Result<(), Stop> {
         let accepted = self.grant.accepted.clone();
         let steps = self.steps(bundle, &accepted, versions).await?;
@@ -240,7 +243,7 @@ impl<'a> Job<'a> {
                     self.settled = false;
                     self.missed = None;
                     let rows = self.settle().await?;
-                    if steps.iter().all(|step| in_effect(&rows, step)) {
+                    if steps.iter().all(|step| is_done(&rows, step)) {
                         return self.note_rows(&rows, &steps);
                     }
                     // One connection that broke is not the host; one that could not be opened again is.
@@ -272,7 +275,7 @@ impl<'a> Job<'a> {
         let mut half = false;
         if fails || !self.settled {
             let rows = self.settle().await?;
-            if steps.iter().all(|step| in_effect(&rows, step)) {
+            if steps.iter().all(|step| is_done(&rows, step)) {
                 return self.note_rows(&rows, steps);
             }
             half = steps.iter().any(|step| half_way(&rows, step.version));
@@ -313,26 +316,6 @@ impl<'a> Job<'a> {
             }
         }
         Stop::end(self.end_of(failure))
-    }
-
-    /// A tenant whose workers die one after the other: the migration itself may be what kills them.
-    fn lost_too_many_workers(&self) -> Option<Failure> {
-        let lost = self
-            .grant
-            .attempts
-            .get(&ErrorClass::WorkerLost)
-            .copied()
-            .unwrap_or(0);
-        let most = self
-            .grant
-            .policy
-            .retry
-            .get(&ErrorClass::WorkerLost)?
-            .attempts;
-        let message = format!(
-            "{lost} workers in a row were lost while they had this tenant; look at their logs before it is tried again"
-        );
-        (lost >= most).then(|| Failure::new(ErrorClass::WorkerLost, "worker_lost", message))
     }
 
     /// A report that asks for another attempt, while the class's budget lasts.
@@ -385,7 +368,7 @@ impl<'a> Job<'a> {
     }
 
     fn note_applied(&mut self, evidence: &Evidence, versions: &[Version]) {
-        tracing::debug!(tenant = %self.held.target.tenant, version = %evidence.row().version, epoch = %evidence.row().epoch, "applied");
+        tracing::debug!(tenant = %self.held.target.tenant, version = %evidence.row().version, epoch = %evidence.row().epoch, "{}", evidence.row().state);
         self.applied.extend(versions.iter().cloned());
     }
 
@@ -403,8 +386,10 @@ impl<'a> Job<'a> {
         for step in steps {
             match rows
                 .iter()
-                .find(|row| row.version == *step.version && row.state == RowState::Applied)
+                .find(|row| row.version == *step.version && row.state == step.direction.done())
             {
+                // The text of what is not in effect any more is nobody's business.
+                Some(_) if !step.direction.is_up() => {}
                 Some(row) if step.accepts(&row.checksum) => {}
                 Some(row) => {
                     return Err(Stop::end(
@@ -418,9 +403,10 @@ impl<'a> Job<'a> {
         Ok(())
     }
 
-    /// Takes over every version of the plan that the ledger has: an older claim may have come further than this one.
+    /// Takes over every version of the plan that has gone its way: an older claim may have come further than this one.
     fn note_ledger(&mut self, rows: &[LedgerRow]) {
-        for row in rows.iter().filter(|row| row.state == RowState::Applied) {
+        let done = self.grant.direction.done();
+        for row in rows.iter().filter(|row| row.state == done) {
             if self.grant.versions.contains(&row.version) && !self.applied.contains(&row.version) {
                 self.note_found(row);
             }
@@ -493,7 +479,7 @@ impl<'a> Job<'a> {
         Limits {
             lock_timeout_ms: self.grant.policy.lock_timeout_ms,
             statement_timeout_ms: self.grant.policy.statement_timeout_ms,
-            create_missing: self.grant.policy.create_missing,
+            create_missing: self.grant.policy.create_missing && self.grant.direction.is_up(),
             spare: self.grant.spare,
         }
     }

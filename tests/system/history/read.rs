@@ -11,7 +11,7 @@ use crate::fleet::{Fleet, sqlite};
 
 impl Fleet {
     /// The history of a rollout. Effects are the rows of `probe` (see [`Fleet::probe_migrations`]); their versions are
-    /// numbers there.
+    /// numbers there. Of one that went down the ledger's reverted rows and the rows of `undone`, where each way back adds one.
     pub(crate) fn history(&self, rollout: &str) -> History {
         let events = self.control(&format!(
             "SELECT seq || ' ' || at || ' ' || kind FROM {{}}events WHERE rollout = '{rollout}' ORDER BY seq"
@@ -36,10 +36,15 @@ impl Fleet {
                 .collect(),
             most: widest.min(plan["policy"]["concurrency"].as_u64().unwrap()),
             most_in_wave,
-            ledger: self.ledgers(),
+            ledger: Vec::new(),
             effects: BTreeMap::new(),
         };
-        history.effects = self.effects();
+        let (state, table) = match plan["direction"].as_str() {
+            Some("down") => ("reverted", "undone"),
+            _ => ("applied", "probe"),
+        };
+        history.ledger = self.ledgers(state);
+        history.effects = self.effects(table);
         history
     }
 
@@ -60,11 +65,11 @@ impl Fleet {
         }
     }
 
-    fn ledgers(&self) -> Vec<Row> {
+    fn ledgers(&self, state: &str) -> Vec<Row> {
         let select = |tenant: &str, at: &str, table: &str| {
             format!(
                 "SELECT '{tenant} ' || version || ' ' || epoch || ' ' || coalesce(rollout, '-') || ' ' || {at} FROM {table} \
-                 WHERE state = 'applied'"
+                 WHERE state = '{state}'"
             )
         };
         let micros = "(extract(epoch FROM applied_at) * 1000000)::bigint";
@@ -81,12 +86,14 @@ impl Fleet {
         .collect()
     }
 
-    fn effects(&self) -> BTreeMap<(String, String), u64> {
-        let lines = self.lines_of("probe", |tenant, schema| match schema {
+    fn effects(&self, table: &str) -> BTreeMap<(String, String), u64> {
+        let lines = self.lines_of(table, |tenant, schema| match schema {
             Some(schema) => {
-                format!("SELECT '{tenant} ' || lpad(version::text, 4, '0') FROM \"{schema}\".probe")
+                format!(
+                    "SELECT '{tenant} ' || lpad(version::text, 4, '0') FROM \"{schema}\".{table}"
+                )
             }
-            None => format!("SELECT '{tenant} ' || printf('%04d', version) FROM probe"),
+            None => format!("SELECT '{tenant} ' || printf('%04d', version) FROM {table}"),
         });
         let mut counts = BTreeMap::new();
         for line in lines {

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use sanderling_core::policy::Policy;
 use sanderling_core::{
-    Checksum, Epoch, Nonce, Outcome, Place, RolloutId, RowState, Standing, StoreId, Tenant,
-    TenantId, Version, WorkerId,
+    Checksum, Direction, Epoch, Nonce, Outcome, Place, RolloutId, RowState, Standing, StoreId,
+    Tenant, TenantId, Version, WorkerId,
 };
 use sanderling_engine::{Catalog, Claim, Limits, Step};
 use sanderling_sql::{Dialect, Migration, Statement};
@@ -328,6 +328,7 @@ impl Prepared<'_> {
             checksum: &self.checksum,
             accepted: None,
             file: &self.migration.file,
+            direction: Direction::Up,
             statements: &self.statements,
             lock_timeout_ms: self.migration.header.lock_timeout_ms,
             statement_timeout_ms: self.migration.header.statement_timeout_ms,

@@ -3,13 +3,16 @@
 use std::collections::BTreeSet;
 
 use super::{Plan, PlannedTarget, PlannedWave};
+use crate::direction::Direction;
+use crate::ids::Version;
 use crate::outcome::Outcome;
 
 /// What is wrong with a plan, one sentence each; empty for a sound plan.
 ///
 /// Each tenant and each place once; targets in order of wave and position without holes; no wave empty, names
-/// unique, sizes as announced; every limit of a wave resolved and its `max_in_flight` within them; paths ascending,
-/// within the target, none unused. Where the plan has a wave called `rest`, only that of known failures is after it.
+/// unique, sizes as announced; every limit of a wave resolved and its `max_in_flight` within them; paths in order
+/// (ascending, or descending on the way down), within the target, none unused. Where the plan has a wave called `rest`,
+/// only that of known failures is after it.
 pub fn audit(plan: &Plan) -> Vec<String> {
     let mut found = Vec::new();
     tenants(plan, &mut found);
@@ -153,11 +156,18 @@ fn paths(plan: &Plan, found: &mut Vec<String>) {
         found.push("paths and targets do not fit together".into());
     }
     for (index, path) in plan.paths.iter().enumerate() {
-        let ascending = path.versions.windows(2).all(|pair| pair[0] < pair[1]);
-        let within = path.versions.last().is_some_and(|v| *v <= plan.target);
-        if !ascending || !within {
+        let in_order = |pair: &[Version]| match plan.direction {
+            Direction::Up => pair[0] < pair[1],
+            Direction::Down => pair[0] > pair[1],
+        };
+        let in_order = path.versions.windows(2).all(in_order);
+        let within = path
+            .versions
+            .last()
+            .is_some_and(|v| (*v <= plan.target) == plan.direction.is_up());
+        if !in_order || !within {
             found.push(format!(
-                "path {index} is empty, not ascending or beyond {}",
+                "path {index} is empty, not in order or beyond {}",
                 plan.target
             ));
         }

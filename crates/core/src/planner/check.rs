@@ -63,6 +63,10 @@ fn problem(assessment: &Assessment) -> Option<String> {
         Assessment::Edited { version, .. } => Some(format!(
             "version {version} was applied from another text than the bundle has"
         )),
+        Assessment::Foreign { versions } => Some(format!(
+            "{} in effect there, and the bundle does not have what takes that back",
+            list(versions)
+        )),
         Assessment::OutOfOrder { versions, newest } => Some(format!(
             "{} came after {newest} had been applied",
             list(versions)
@@ -71,12 +75,12 @@ fn problem(assessment: &Assessment) -> Option<String> {
     }
 }
 
-/// Every version to be applied is one of the bundle's, and none is beyond the target.
+/// Every version to be applied or taken back is one of the bundle's, and none is beyond the target.
 fn paths(input: &PlanInput<'_>) -> Result<(), PlanError> {
     let known: BTreeSet<_> = input
         .versions
         .iter()
-        .filter(|v| *v <= input.target)
+        .filter(|v| (*v <= input.target) == input.direction.is_up())
         .collect();
     for Assessed {
         tenant, assessment, ..

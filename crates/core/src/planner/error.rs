@@ -55,7 +55,7 @@ pub enum PlanError {
     },
     /// A path through a version that the bundle does not have, or beyond the target: a fault of the caller.
     #[error(
-        "tenant {tenant}: version {version} is not one that this bundle applies on the way to the target"
+        "tenant {tenant}: version {version} is not one that this bundle has on the way to the target"
     )]
     ForeignVersion {
         /// The tenant.

@@ -49,6 +49,7 @@ impl Fleet {
             fleet: "test",
             bundle: &self.bundle,
             target: &self.target,
+            direction: crate::Direction::Up,
             versions: &self.versions,
             waves,
             policy: &self.policy,

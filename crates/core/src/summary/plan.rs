@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::estimate;
+use crate::direction::Direction;
 use crate::gate::{Gate, GateKind};
 use crate::halt::Limits;
 use crate::ids::{BundleHash, HostName, TenantId, Version};
@@ -40,8 +41,11 @@ pub struct PlanSummary {
     pub plan_hash: String,
     /// The bundle.
     pub bundle: BundleHash,
-    /// The version to reach.
+    /// The version to reach; on the way down the newest that may stay in effect, `0` where none may.
     pub target: Version,
+    /// Which way: `up`, or `down`.
+    #[serde(default)]
+    pub direction: Direction,
     /// Selected tenants.
     pub tenants: u64,
     /// Those with something to apply: they are in the waves.
@@ -191,7 +195,7 @@ pub struct PlannedGateSummary {
 pub struct PathSummary {
     /// The newest version in effect; null on an empty tenant.
     pub from: Option<Version>,
-    /// The last version to be applied.
+    /// The last version to be applied; on the way down the plan's target.
     pub to: Version,
     /// How many tenants.
     pub tenants: u64,
@@ -210,6 +214,7 @@ impl PlanSummary {
             plan_hash: plan.hash(),
             bundle: plan.bundle.clone(),
             target: plan.target.clone(),
+            direction: plan.direction,
             tenants: (plan.targets.len() + plan.left_out.len()) as u64,
             pending: plan.targets.len() as u64,
             up_to_date: left(&[Outcome::UpToDate]),
@@ -273,8 +278,12 @@ fn paths(plan: &Plan) -> Vec<PathSummary> {
     let mut counts: BTreeMap<(Option<&Version>, &Version), u64> = BTreeMap::new();
     for target in &plan.targets {
         if let Some(path) = plan.paths.get(target.path)
-            && let Some(to) = path.versions.last()
+            && let Some(last) = path.versions.last()
         {
+            let to = match plan.direction {
+                Direction::Up => last,
+                Direction::Down => &plan.target,
+            };
             *counts.entry((path.from.as_ref(), to)).or_default() += 1;
         }
     }

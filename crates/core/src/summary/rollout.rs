@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::cause::ErrorClass;
+use crate::direction::Direction;
 use crate::gate::Evidence;
 use crate::halt::Rule;
 use crate::ids::{Micros, RolloutId, TenantId, Version};
@@ -21,6 +22,9 @@ pub struct RolloutSummary {
     pub state: RolloutState,
     /// The version it leads to.
     pub target: Version,
+    /// Which way: `up`, or `down`.
+    #[serde(default)]
+    pub direction: Direction,
     /// Its tenants, those with nothing to do included.
     pub tenants: u64,
     /// One count per outcome; they sum to `tenants`.
@@ -200,6 +204,7 @@ impl RolloutSummary {
             rollout: Some(rollout.id.clone()),
             state: rollout.state,
             target: rollout.target.clone(),
+            direction: rollout.direction,
             tenants: outcomes.total(),
             outcomes: OutcomeSummary::from(&outcomes),
             max_in_flight: rollout.max_in_flight(),

@@ -88,7 +88,7 @@ impl TenantState {
             Assessment::Pending { .. } | Assessment::OutOfOrder { .. } | Assessment::Held(_) => {
                 Self::Behind
             }
-            Assessment::Ahead { .. } => Self::Ahead,
+            Assessment::Ahead { .. } | Assessment::Foreign { .. } => Self::Ahead,
             Assessment::Edited { .. } => Self::Edited,
             Assessment::Dirty { .. } => Self::Dirty,
             Assessment::Unreachable(_) => Self::Unreachable,

@@ -42,7 +42,7 @@ fn the_plan() {
     assert_eq!(
         value(&PlanSummary::new(&plan, &context)),
         json!({
-            "plan_hash": plan.hash(), "bundle": "b", "target": "1",
+            "plan_hash": plan.hash(), "bundle": "b", "target": "1", "direction": "up",
             "tenants": 7, "pending": 5, "up_to_date": 1, "ahead": 0, "held": 0, "dirty": 0, "unreachable": 1,
             "waves": [
                 {"name": "wave0", "tenants": 2, "tolerated_failures": 0, "max_in_flight": 2, "halts_on": 1,
@@ -76,7 +76,7 @@ fn a_halted_rollout() {
     assert_eq!(
         value(&RolloutSummary::new(&rollout, Micros(500_000))),
         json!({
-            "rollout": "r1", "state": "halted", "target": "1", "tenants": 3,
+            "rollout": "r1", "state": "halted", "target": "1", "direction": "up", "tenants": 3,
             "succeeded": 1, "up_to_date": 0, "partial": 0, "failed": 1, "dirty": 0, "deferred": 0, "held": 0,
             "skipped": 0, "cancelled": 0, "unreachable": 0, "pending": 1,
             "max_in_flight": 3, "in_flight_at_halt": 1, "started_after_halt": 0,

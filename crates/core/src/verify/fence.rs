@@ -3,7 +3,7 @@
 use super::{Facts, ViolationKind};
 use crate::ids::{Epoch, StoreId};
 use crate::inspection::FenceSight;
-use crate::ledger::{LedgerRow, RowState, Standing};
+use crate::ledger::{LedgerRow, Standing};
 
 /// At most one violation. `is_sound`: the ledger is as the store believes, so that it may speak against the fence.
 pub(super) fn check(
@@ -47,7 +47,7 @@ fn proved(facts: &Facts) -> Option<&LedgerRow> {
     }
     rows.iter()
         .filter(|row| {
-            row.state == RowState::Applied
+            row.state == belief.direction.done()
                 && row.rollout.as_ref() == Some(&belief.rollout)
                 && belief.applied.contains(&row.version)
         })

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Facts, ViolationKind};
+use super::{Belief, Facts, ViolationKind};
 use crate::amend::Accepted;
 use crate::assess::{MigrationMeta, list};
 use crate::ids::{Checksum, Version};
@@ -62,11 +62,14 @@ fn missing(
         .filter(|row| row.state == RowState::Applied && known.contains_key(&row.version))
         .map(|row| &row.version)
         .max();
-    let believed = facts.belief.as_ref().and_then(super::store::reached);
+    let belief = facts.belief.as_ref().map(Belief::known).unwrap_or_default();
+    let believed = known.keys().copied().filter(|v| belief.is_due(v)).max();
     let upto = newest.max(believed);
     let due = known.keys().copied().filter(|v| Some(*v) <= upto);
-    let applied = facts.belief.iter().flat_map(super::store::proved);
-    let lacking: BTreeSet<&Version> = due.chain(applied).filter(|v| !there.contains(v)).collect();
+    let lacking: BTreeSet<&Version> = due
+        .chain(&belief.applied)
+        .filter(|v| !there.contains(v))
+        .collect();
     let lowest = *lacking.first()?;
     let is_older = rows.iter().all(|row| row.version < *lowest);
     let lacking: Vec<Version> = lacking.into_iter().cloned().collect();

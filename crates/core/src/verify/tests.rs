@@ -35,8 +35,11 @@ fn fleet() -> Vec<Facts> {
                     version: version(at),
                     applied: (1..=at).map(version).collect(),
                     epoch: Epoch(2),
-                    reached: Some(version(at)),
-                    earlier: Vec::new(),
+                    direction: Direction::Up,
+                    earlier: Known {
+                        reached: Some(version(at)),
+                        ..Known::default()
+                    },
                 }),
                 issued: Epoch(2),
                 moving: false,
@@ -193,7 +196,8 @@ fn each_fault_beside_the_ledger_gives_exactly_one_violation_of_its_kind() {
                 let b = belief(f);
                 (b.rollout, b.outcome) = (RolloutId::new("r3"), Outcome::Failed);
                 b.applied.clear();
-                (b.reached, b.earlier) = (Some(version(3)), vec![version(4)]);
+                b.earlier.reached = Some(version(3));
+                b.earlier.applied = [version(4)].into();
                 rows(f).pop();
             },
         ),
@@ -257,7 +261,7 @@ fn what_moves_or_is_away_is_not_judged() {
     fleet[0].fingerprint = None;
     belief(&mut fleet[1]).outcome = Outcome::Pending;
     belief(&mut fleet[1]).applied.clear();
-    belief(&mut fleet[1]).reached = None;
+    belief(&mut fleet[1]).earlier.reached = None;
     fleet[1].moving = true;
     fleet[1].fingerprint = Some("read later".into());
     inspection(&mut fleet[1]).holders.push(holder());

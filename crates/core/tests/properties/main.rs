@@ -1,6 +1,8 @@
 //! Properties of plans and rollouts, through the public interface only.
 
 #[cfg(test)]
+mod down;
+#[cfg(test)]
 mod driver;
 #[cfg(test)]
 mod gates;

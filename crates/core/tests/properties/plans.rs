@@ -14,7 +14,8 @@ use sanderling_core::waves::{
     Amount, Coverage, HaltSpec, KNOWN_FAILURES, Select, WaveSpec, parse, share_up,
 };
 use sanderling_core::{
-    BundleHash, ErrorClass, Failure, HostName, Place, Selector, Tenant, TenantId, Version,
+    BundleHash, Direction, ErrorClass, Failure, HostName, Place, Selector, Tenant, TenantId,
+    Version,
 };
 
 use crate::driver::Dice;
@@ -109,6 +110,7 @@ impl Fleet {
             fleet: "f",
             bundle: &BundleHash::new("b"),
             target: &Version::new("2"),
+            direction: Direction::Up,
             versions: &[Version::new("1"), Version::new("2")],
             waves,
             policy: &policy,

@@ -138,13 +138,17 @@ impl Guard {
         )
     }
 
-    /// The guard of a migration's one message: none of the versions may be in the ledger.
+    /// The guard of a migration's one message: none of the versions may be in the ledger; on the way down all of them must
+    /// be, as its newest.
     pub(crate) fn enter(
         &self,
         tag: &str,
         database_oid: &str,
         steps: &[&Step<'_>],
     ) -> Result<String, Failure> {
+        if down(steps.iter().copied()) {
+            return self.entry(tag, database_oid, false, &self.may_undo(steps)?);
+        }
         let versions = steps
             .iter()
             .map(|step| Ok(literal(step.version.as_str())?.to_string()))
@@ -282,8 +286,11 @@ END IF;
         )
     }
 
-    /// Writes the ledger row of a version that is in effect with this transaction.
+    /// Writes the ledger row of a version that is in effect with this transaction, or is not any more.
     pub(crate) fn leave(&self, tag: &str, step: &Step<'_>, made: bool) -> Result<String, Failure> {
+        if down([step]) {
+            return Ok(self.tail(tag, made, &self.undo_row(step)?));
+        }
         let Self {
             rollout,
             worker,
@@ -416,6 +423,11 @@ END IF;
             self.schema.place
         )
     }
+}
+
+/// Whether the way is down.
+fn down<'a, 's: 'a>(steps: impl IntoIterator<Item = &'a Step<'s>>) -> bool {
+    steps.into_iter().any(|step| !step.direction.is_up())
 }
 
 /// The ledger's qualified name as a literal.

@@ -57,7 +57,9 @@ impl Message {
         }
         message.push(Part::Prologue, "BEGIN");
         message.push(Part::Guard, &guard.enter(marker, database_oid, steps)?);
-        let made = steps.iter().any(|step| !step.has_ledger);
+        let made = steps
+            .iter()
+            .any(|step| !step.has_ledger && step.direction.is_up());
         for (index, step) in steps.iter().enumerate() {
             if index > 0 {
                 for statement in BETWEEN {

@@ -22,6 +22,7 @@ mod session;
 mod startup;
 mod stepwise;
 mod survey;
+mod undo;
 mod verdict;
 
 pub(crate) use connections::Keeping;

@@ -5,7 +5,7 @@ mod apart;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use sanderling_core::{Epoch, ErrorClass, Failure, LedgerRow, RowState, StoreId};
+use sanderling_core::{Epoch, ErrorClass, Failure, LedgerRow, StoreId};
 use sqlx::postgres::PgRow;
 
 use super::connect::{Connection, Exchange, Key, text};
@@ -18,9 +18,9 @@ use super::verdict::{
     NOT_A_TABLE, copies_with_the_client, guard_failure, may_outlive, own_table_gone, tail_failure,
     transaction_ended,
 };
-use crate::ledger::{RawRow, already, at_statement, at_step, in_order};
+use crate::ledger::{RawRow, already, at_statement, at_step, in_order, under_newer};
 use crate::port::{Evidence, FenceRefusal, Limits, Session, Step, StepOutcome};
-use crate::progress::not_together;
+use crate::progress::{not_together, unlike};
 
 /// A session on a dedicated connection.
 pub(crate) struct PostgresSession {
@@ -133,12 +133,12 @@ impl PostgresSession {
         }
     }
 
-    /// Whether a ledger row says that this claim applied the last of the steps.
+    /// Whether a ledger row says that this claim took the last of the steps its way.
     fn is_proof(&self, row: &LedgerRow, steps: &[&Step<'_>]) -> bool {
         steps.last().is_some_and(|step| {
             row.version == *step.version
                 && row.checksum == *step.checksum
-                && row.state == RowState::Applied
+                && row.state == step.direction.done()
                 && self.guard.is_ours(row)
         })
     }
@@ -356,11 +356,14 @@ impl Session for PostgresSession {
             return StepOutcome::Failed(failure);
         }
         match steps {
-            [step] if step.stepwise => return self.stepwise(step).await,
+            [step] if step.stepwise && step.direction.is_up() => return self.stepwise(step).await,
             several if several.iter().any(|step| step.stepwise) => {
                 return StepOutcome::Failed(not_together());
             }
             _ => {}
+        }
+        if let Some(failure) = unlike(steps) {
+            return StepOutcome::Failed(failure);
         }
         let mut open: Vec<&Step<'_>> = steps.iter().collect();
         // Each round either ends or leaves at least one version fewer.
@@ -371,6 +374,9 @@ impl Session for PostgresSession {
             };
             if let Some(outcome) = already(&rows, steps) {
                 return outcome;
+            }
+            if let Some(failure) = under_newer(&rows, steps) {
+                return StepOutcome::Failed(failure);
             }
             let before = open.len();
             open.retain(|step| already(&rows, std::slice::from_ref(*step)).is_none());

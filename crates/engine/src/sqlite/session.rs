@@ -8,18 +8,18 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use async_trait::async_trait;
-use sanderling_core::{ErrorClass, Failure, LedgerRow, RowState};
+use sanderling_core::{Direction, ErrorClass, Failure, LedgerRow};
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{Connection, SqliteConnection};
 
 use super::between;
 use super::errors::{failure_of, is_answer, is_busy};
 use super::keys::Keys;
-use super::tables::{CREATE_LEDGER, RAISE_FENCE, WRITE_ROW, read_fence, read_ledger};
+use super::tables::{CREATE_LEDGER, RAISE_FENCE, UNDO_ROW, WRITE_ROW, read_fence, read_ledger};
 use super::watch::{Watch, busy_timeout};
-use crate::ledger::{Found, already, at_statement, at_step, find};
+use crate::ledger::{Found, already, at_statement, at_step, find, under_newer};
 use crate::port::{Claim, Evidence, FenceRefusal, Limits, Session, Step, StepOutcome};
-use crate::progress::not_together;
+use crate::progress::{not_together, unlike};
 use crate::send;
 
 /// A session on its own connection.
@@ -143,6 +143,9 @@ impl SqliteSession {
         if let Some(outcome) = already(&rows, steps) {
             return Err(Stop::Outcome(outcome));
         }
+        if let Some(failure) = under_newer(&rows, steps) {
+            return Err(Stop::failed(failure));
+        }
         let mut keys = Keys::broken(&mut self.connection).await?;
         let mut former: Option<&Step<'_>> = None;
         for step in steps {
@@ -156,7 +159,7 @@ impl SqliteSession {
                     keys = self.apply(step, keys).await?;
                     former = Some(step);
                 }
-                Found::Applied(_) => {}
+                Found::Done(_) => {}
                 Found::Refused(failure) => return Err(Stop::failed(*failure)),
             }
         }
@@ -169,7 +172,11 @@ impl SqliteSession {
         let all = 0..step.statements.len();
         let keys = self.statements(step, all, before).await?;
         let duration = i64::try_from(begun.elapsed().as_millis()).unwrap_or(i64::MAX);
-        let written = sqlx::query(WRITE_ROW)
+        let write = match step.direction {
+            Direction::Up => WRITE_ROW,
+            Direction::Down => UNDO_ROW,
+        };
+        let written = sqlx::query(write)
             .bind(step.version.as_str())
             .bind(step.name)
             .bind(step.checksum.as_str())
@@ -255,7 +262,7 @@ impl SqliteSession {
             (Ok(Ok(rows)), Some(step)) => rows.into_iter().find(|row| {
                 row.version == *step.version
                     && row.checksum == *step.checksum
-                    && row.state == RowState::Applied
+                    && row.state == step.direction.done()
             }),
             _ => None,
         };
@@ -353,8 +360,11 @@ impl Session for SqliteSession {
                 "a session was asked to apply nothing",
             ));
         }
+        if let Some(failure) = unlike(steps) {
+            return StepOutcome::Failed(failure);
+        }
         match steps {
-            [step] if step.stepwise => self.stepwise(step).await,
+            [step] if step.stepwise && step.direction.is_up() => self.stepwise(step).await,
             several if several.iter().any(|step| step.stepwise) => {
                 StepOutcome::Failed(not_together())
             }

@@ -31,6 +31,13 @@ pub(super) const WRITE_ROW: &str = "INSERT INTO main.sanderling_migrations AS l 
      duration_ms = excluded.duration_ms, applied_by = excluded.applied_by \
      WHERE l.state = 'reverted' AND l.epoch <= excluded.epoch";
 
+/// Moves the row of a version that is taken back, with the same values in the same places as [`WRITE_ROW`];
+/// touches none where it is not as it was. The text was compared behind the fence, in the same transaction.
+pub(super) const UNDO_ROW: &str = "UPDATE main.sanderling_migrations SET name = ?2, checksum = ?3, state = 'reverted', step = 0, steps = 0, \
+     epoch = ?4, rollout = ?5, applied_at = CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER) * 1000, duration_ms = ?6, \
+     applied_by = ?7 \
+     WHERE version = ?1 AND state = 'applied' AND epoch <= ?4";
+
 /// Who holds the fence, if anybody ever did.
 pub(super) async fn read_fence(
     connection: &mut SqliteConnection,

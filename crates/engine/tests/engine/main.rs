@@ -11,6 +11,7 @@ mod poolers;
 mod postgres;
 mod rehearse;
 mod resistance;
+mod reverting;
 mod roles;
 mod search_path;
 mod sqlite;

@@ -9,8 +9,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use sanderling_core::{
-    Checksum, Epoch, HostName, LedgerRow, Nonce, Place, RolloutId, StoreId, TenantId, Version,
-    WorkerId,
+    Checksum, Direction, Epoch, HostName, LedgerRow, Nonce, Place, RolloutId, StoreId, TenantId,
+    Version, WorkerId,
 };
 use sanderling_engine::{
     Claim, Driver, HostConfig, Hosts, Limits, SearchPath, Session, Step, StepOutcome,
@@ -286,6 +286,7 @@ pub(crate) struct Migration {
     pub(crate) statements: Vec<Statement>,
     pub(crate) has_ledger: bool,
     pub(crate) stepwise: bool,
+    pub(crate) direction: Direction,
 }
 
 impl Migration {
@@ -302,6 +303,17 @@ impl Migration {
             statements: statements.iter().enumerate().map(statement).collect(),
             has_ledger: false,
             stepwise: false,
+            direction: Direction::Up,
+        }
+    }
+
+    /// The way back of a migration: the same version and text, by these statements.
+    pub(crate) fn back(&self, statements: &[&str]) -> Self {
+        Self {
+            checksum: self.checksum.clone(),
+            has_ledger: true,
+            direction: Direction::Down,
+            ..Self::new(self.version.as_str(), statements)
         }
     }
 
@@ -315,6 +327,7 @@ impl Migration {
             statements: parsed.statements(dialect).unwrap(),
             has_ledger: false,
             stepwise: true,
+            direction: Direction::Up,
         }
     }
 
@@ -330,6 +343,7 @@ impl Migration {
             statement_timeout_ms: None,
             has_ledger: self.has_ledger,
             stepwise: self.stepwise,
+            direction: self.direction,
         }
     }
 }

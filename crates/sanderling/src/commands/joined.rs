@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use sanderling_coordinator::Fleet;
-use sanderling_core::{Outcome, Place, RolloutId, TenantId};
+use sanderling_core::{Direction, Outcome, Place, RolloutId, TenantId};
 use sanderling_store::{Store, StoreError, Submitted, TargetFilter};
 
 use crate::render;
@@ -19,12 +19,13 @@ pub(super) async fn news(
     store: &dyn Store,
     fleet: &Fleet,
     submitted: &Submitted,
+    direction: Direction,
 ) -> Result<Vec<String>, StoreError> {
     let mut sentences = Vec::new();
     let added: Vec<_> = submitted.left_for_next.iter().collect();
     if !added.is_empty() {
         sentences.push(format!(
-            "{} not in this rollout, because they came after it began: {}; run `sanderling up` again when it has ended",
+            "{} not in this rollout, because they came after it began: {}; run `sanderling {direction}` again when it has ended",
             render::tenants(added.len() as u64),
             named(&added)
         ));

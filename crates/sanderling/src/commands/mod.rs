@@ -4,6 +4,7 @@ mod completions;
 mod demo;
 mod discover;
 mod doctor;
+mod down;
 mod init;
 mod joined;
 mod man;
@@ -11,6 +12,7 @@ mod new;
 mod ping;
 mod plan;
 mod process;
+mod redo;
 mod repair;
 mod rollout;
 mod selection;
@@ -60,6 +62,8 @@ pub(crate) fn run(cli: Cli, printer: Printer) -> anyhow::Result<Exit> {
     runtime.block_on(async {
         match cli.command {
             Command::Up(args) => up::run(&wiring, &args).await,
+            Command::Down(args) => down::run(&wiring, &args).await,
+            Command::Redo(args) => redo::run(&wiring, &args).await,
             Command::Plan(args) => plan::run(&wiring, &args).await,
             Command::Status(args) => status::run(&wiring, &args).await,
             Command::Verify(args) => verify::run(&wiring, &args).await,

@@ -8,7 +8,7 @@ mod text;
 
 use sanderling_coordinator::Planned;
 use sanderling_core::summary::RolloutSummary;
-use sanderling_core::{Outcome, OutcomeCounts, Rollout, RolloutId};
+use sanderling_core::{Direction, Outcome, OutcomeCounts, Rollout, RolloutId};
 use sanderling_store::RolloutRecord;
 
 pub(crate) use text::text;
@@ -78,11 +78,17 @@ pub(crate) fn nothing_to_do(wiring: &Wiring, planned: &Planned) -> anyhow::Resul
         ..summary
     })?;
     let up_to_date = planned.left_out(Outcome::UpToDate);
-    wiring.printer.result(&format!(
-        "nothing to do: {} at version {}",
-        render::tenants(up_to_date),
-        planned.plan.target
-    ));
+    let tenants = render::tenants(up_to_date);
+    wiring.printer.result(&match planned.plan.direction {
+        Direction::Up => format!(
+            "nothing to do: {tenants} at version {}",
+            planned.plan.target
+        ),
+        Direction::Down => format!(
+            "nothing to take back: {tenants} not above {}",
+            render::stays(&planned.plan.target)
+        ),
+    });
     if exit != Exit::Done {
         let mut others = OutcomeCounts::default();
         for outcome in Outcome::ALL.into_iter().filter(|o| *o != Outcome::UpToDate) {

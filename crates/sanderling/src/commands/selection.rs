@@ -3,7 +3,7 @@
 use sanderling_coordinator::{PlanRequest, Planned, PlanningError};
 use sanderling_core::policy::Policy;
 use sanderling_core::selector::Selector;
-use sanderling_core::{Version, waves};
+use sanderling_core::{Direction, Version, waves};
 use sanderling_store::Store;
 
 use crate::cli::Selection;
@@ -33,6 +33,8 @@ pub(crate) fn request(wiring: &Wiring, args: &Selection) -> Result<PlanRequest, 
         |duration: std::time::Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
     Ok(PlanRequest {
         selector: selector(args.tenants.as_deref())?,
+        only: None,
+        direction: Direction::Up,
         to: args.to.as_ref().map(Version::new),
         waves,
         policy: Policy {

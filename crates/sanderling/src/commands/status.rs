@@ -76,9 +76,14 @@ fn text(report: &StatusReport) -> String {
     }
     for rollout in summary.rollouts.iter().flatten() {
         out.push_str(&format!(
-            "rollout {} is {} on the way to {}: {} of {} ended\n",
+            "rollout {} is {} on the way {}to {}: {} of {} ended\n",
             rollout.rollout.as_ref().map_or("", |id| id.as_str()),
             rollout.state.as_str().replace('_', " "),
+            if rollout.direction.is_up() {
+                ""
+            } else {
+                "down "
+            },
             rollout.target,
             render::number(
                 rollout.tenants

@@ -6,14 +6,14 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, anyhow, bail};
 use sanderling_claims::Claims;
-use sanderling_coordinator::{Fleet, Planned};
+use sanderling_coordinator::{Fleet, PlanRequest, Planned};
 use sanderling_core::{Outcome, RolloutId, RolloutState, Serves, TenantId};
 use sanderling_store::{RolloutRecord, Store, StoreError, Submission, TargetFilter, TargetRecord};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::{joined, plan, process, selection, serving};
-use crate::cli::Up;
+use crate::cli::{How, Up};
 use crate::exit::{Exit, UsageError};
 use crate::follow::Follower;
 use crate::render;
@@ -27,23 +27,33 @@ const WORKER_WAIT: Duration = Duration::from_secs(30);
 
 /// Takes the fleet to a version.
 pub(crate) async fn run(wiring: &Wiring, args: &Up) -> anyhow::Result<Exit> {
-    let fleet = wiring.fleet()?;
     let file = args.plan.as_deref().map(plan::file::read).transpose()?;
     let asked = file.as_ref().map_or(&args.selection, |file| &file.request);
     let request = selection::request(wiring, asked)?;
+    ride(wiring, &request, args.how, file.as_ref()).await
+}
+
+/// Takes tenants where the request says, whichever way.
+pub(crate) async fn ride(
+    wiring: &Wiring,
+    request: &PlanRequest,
+    how: How,
+    file: Option<&plan::file::Document>,
+) -> anyhow::Result<Exit> {
+    let fleet = wiring.fleet()?;
     let existing = wiring.store_if_any().await?;
-    let planned = selection::plan(&fleet, &request, existing.as_deref()).await?;
+    let planned = selection::plan(&fleet, request, existing.as_deref()).await?;
     for sentence in &planned.left_behind {
         wiring.printer.warn(sentence);
     }
-    if let Some(file) = &file {
+    if let Some(file) = file {
         plan::file::compare(file, &planned, existing.as_deref()).await?;
     }
-    let embedded = args.embedded || wiring.claims_in_memory();
+    let embedded = how.embedded || wiring.claims_in_memory();
     if !embedded {
         serving::refuse_unserved(wiring, &fleet, &planned, existing.as_deref()).await?;
     }
-    if args.dry_run {
+    if how.dry_run {
         plan::show(wiring, &planned)?;
         wiring.printer.talk("dry run: nothing was changed");
         return Ok(Exit::Done);
@@ -52,7 +62,7 @@ pub(crate) async fn run(wiring: &Wiring, args: &Up) -> anyhow::Result<Exit> {
         return plan::nothing_to_do(wiring, &planned);
     }
     if !embedded {
-        confirm(wiring, args, &planned)?;
+        confirm(wiring, how.yes || file.is_some(), &planned)?;
     }
     let signals = Signals::listen(
         wiring.printer,
@@ -98,7 +108,8 @@ pub(crate) async fn run(wiring: &Wiring, args: &Up) -> anyhow::Result<Exit> {
         Some(exit) => {
             let id = &record.rollout.id;
             wiring.printer.talk(&format!(
-                "rollout {id} is not finished; `sanderling up` goes on with it"
+                "rollout {id} is not finished; {} goes on with it",
+                render::again(&record.rollout)
             ));
             let last = store.rollout(id).await?.unwrap_or(record);
             plan::summary(wiring, &last)?;
@@ -134,7 +145,9 @@ async fn at_work(
         .into_iter()
         .map(|record| record.rollout)
         .filter(|rollout| {
-            rollout.bundle == planned.plan.bundle && rollout.target == planned.plan.target
+            let plan = &planned.plan;
+            (&rollout.bundle, &rollout.target, rollout.direction)
+                == (&plan.bundle, &plan.target, plan.direction)
         });
     for rollout in alike {
         if rollout.in_flight.keys().any(selected) {
@@ -167,6 +180,7 @@ async fn submit(
         return Ok((read(store, &id).await?, true));
     }
     store.put_bundle(&fleet.migrations.bundle).await?;
+    let direction = planned.plan.direction;
     let submission = Submission {
         id: RolloutId::new(uuid::Uuid::now_v7().to_string()),
         hosts: serving::written(fleet, &planned.plan),
@@ -189,7 +203,7 @@ async fn submit(
     } else {
         format!("rollout {id}")
     });
-    for sentence in joined::news(store, fleet, &submitted).await? {
+    for sentence in joined::news(store, fleet, &submitted, direction).await? {
         wiring.printer.warn(&sentence);
     }
     Ok((read(store, id).await?, submitted.joined))
@@ -203,8 +217,8 @@ async fn read(store: &dyn Store, id: &RolloutId) -> anyhow::Result<RolloutRecord
 }
 
 /// Asks on a terminal; elsewhere `--yes` must have been given.
-fn confirm(wiring: &Wiring, args: &Up, planned: &Planned) -> anyhow::Result<()> {
-    if args.yes || args.plan.is_some() {
+fn confirm(wiring: &Wiring, yes: bool, planned: &Planned) -> anyhow::Result<()> {
+    if yes {
         return Ok(());
     }
     if !std::io::stdin().is_terminal() {
@@ -241,7 +255,8 @@ async fn wait_for_worker(
         if since.elapsed() > WORKER_WAIT {
             bail!(
                 "no worker is alive: start some with `sanderling worker` (and a `sanderling coordinator`), \
-                 or let this process do the work with `sanderling up --embedded`; nothing was started"
+                 or let this process do the work with `sanderling {} --embedded`; nothing was started",
+                planned.plan.direction
             );
         }
         if !said {

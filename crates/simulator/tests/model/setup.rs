@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use sanderling_core::halt::Limits;
 use sanderling_core::plan::{Path, Plan, PlannedTarget, PlannedWave};
 use sanderling_core::policy::{Atomic, Backoff, Policy};
-use sanderling_core::{BundleHash, ErrorClass, HostName, Place, TenantId, Version};
+use sanderling_core::{BundleHash, Direction, ErrorClass, HostName, Place, TenantId, Version};
 
 use crate::flaws::Flaw;
 use crate::world::{TenantNo, Versions};
@@ -114,6 +114,7 @@ impl Setup {
             fleet: "model".into(),
             bundle: BundleHash::new("b"),
             target: version(self.versions - 1),
+            direction: Direction::Up,
             policy: self.policy(),
             waves: self.waves.iter().enumerate().map(wave).collect(),
             paths: vec![Path {

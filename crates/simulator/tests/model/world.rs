@@ -238,6 +238,7 @@ impl Hash for Folded {
             id: _,
             bundle: _,
             target: _,
+            direction: _,
             plan_hash: _,
             // Nobody amends in the model.
             amended: _,

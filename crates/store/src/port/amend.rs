@@ -21,6 +21,13 @@ pub struct Amend {
 /// Why a rollout may not be amended as it stands, and what to type; `None` where it may.
 pub fn refuses_amendment(rollout: &Rollout) -> Option<String> {
     let (id, state) = (&rollout.id, rollout.state);
+    if !rollout.direction.is_up() {
+        return Some(format!(
+            "rollout {id} takes versions back: their texts are in effect and stay as they are. Mend the tenants and \
+             `sanderling rollout retry {id} --failed`, or cancel it and write a new migration that undoes them \
+             (`sanderling new NAME`)"
+        ));
+    }
     if matches!(state, RolloutState::Running | RolloutState::Waiting) {
         return Some(format!(
             "rollout {id} is {state}: `sanderling rollout pause {id}` first, so that no tenant begins with the text before"

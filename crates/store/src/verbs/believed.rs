@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use sanderling_core::{Epoch, TenantId};
 
-use super::list::{RECORD, record};
+use super::list::{COLUMNS, RECORD, record};
 use crate::link::{Fault, Tx, values};
 use crate::perform::{Mode, Verb};
 use crate::port::Believed;
@@ -16,6 +16,13 @@ pub(crate) struct Beliefs {
 
 /// Targets that say something about their tenant: it was claimed, or was found to be there already.
 const SPEAKS: &str = "(t.epoch > 0 OR t.outcome = 'up_to_date')";
+
+/// Newer targets that make older ones needless: the tenant got where they led, upwards. The way down says nothing of what
+/// stays in effect.
+const SETTLES: &str = "EXISTS (SELECT 1 FROM targets AS newer
+    JOIN rollouts AS above ON above.fleet = $1 AND above.id = newer.rollout AND above.direction = 'up'
+    WHERE newer.fleet = $1 AND newer.tenant = t.tenant AND newer.number > t.number
+    AND newer.outcome IN ('succeeded', 'up_to_date') AND (newer.epoch > 0 OR newer.outcome = 'up_to_date'))";
 
 #[async_trait]
 impl Verb for Beliefs {
@@ -36,21 +43,18 @@ impl Verb for Beliefs {
              ) AS page
              LEFT JOIN tenants AS n ON n.fleet = $1 AND n.tenant = page.tenant
              LEFT JOIN targets AS t ON t.fleet = $1 AND t.tenant = page.tenant AND {SPEAKS}
-                AND (t.in_flight = 1 OR NOT EXISTS (SELECT 1 FROM targets AS newer WHERE newer.fleet = $1
-                    AND newer.tenant = t.tenant AND newer.number > t.number
-                    AND newer.outcome IN ('succeeded', 'up_to_date') AND {}))
+                AND (t.in_flight = 1 OR NOT {SETTLES})
              LEFT JOIN rollouts AS r ON r.fleet = $1 AND r.id = t.rollout
-             ORDER BY page.tenant, t.number DESC",
-            SPEAKS.replace("t.", "newer.")
+             ORDER BY page.tenant, t.number DESC"
         );
         let after = self.after.as_ref().map_or("", TenantId::as_str);
         let mut believed: Vec<Believed> = Vec::new();
         for row in tx.rows(&sql, values![after, i64::from(self.limit)]).await? {
-            let tenant = TenantId::new(row.text(11)?);
+            let tenant = TenantId::new(row.text(COLUMNS)?);
             if believed.last().is_none_or(|last| last.tenant != tenant) {
                 believed.push(Believed {
                     tenant,
-                    issued: Epoch(row.int(12)?),
+                    issued: Epoch(row.int(COLUMNS + 1)?),
                     targets: Vec::new(),
                 });
             }

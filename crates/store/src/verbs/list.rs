@@ -1,7 +1,7 @@
 //! `targets`: targets as records, page by page.
 
 use async_trait::async_trait;
-use sanderling_core::{Epoch, Micros, RolloutId, TenantId, Version, WorkerId};
+use sanderling_core::{Direction, Epoch, Micros, RolloutId, TenantId, Version, WorkerId};
 
 use crate::link::{Fault, Row, Tx, corrupt, values};
 use crate::perform::{Mode, Verb};
@@ -11,7 +11,10 @@ use crate::rows::targets;
 /// The columns of a record: `t` is a target, `r` its rollout.
 pub(super) const RECORD: &str =
     "t.rollout, t.tenant, t.place, t.wave, t.outcome, t.epoch, t.owner, t.lease_until,
-    t.applied, t.failure, r.target";
+    t.applied, t.failure, r.target, r.direction";
+
+/// How many they are: what is selected behind them begins here.
+pub(super) const COLUMNS: usize = 12;
 
 /// The arguments of `Store::targets`.
 pub(crate) struct Targets {
@@ -56,10 +59,15 @@ pub(super) fn record(row: &Row) -> Result<TargetRecord, Fault> {
         wave: wave.map_err(|_| corrupt("a wave's index"))?,
         outcome: targets::outcome(row.text(4)?)?,
         version: Version::new(row.text(10)?),
+        direction: direction(row.text(11)?)?,
         epoch: Epoch(row.int(5)?),
         owner: row.text_or_none(6)?.map(WorkerId::new),
         lease_until: row.int_or_none(7)?.map(Micros),
         applied: row.json(8)?,
         failure: targets::failure(row.text_or_none(9)?)?,
     })
+}
+
+fn direction(name: &str) -> Result<Direction, Fault> {
+    Direction::parse(name).ok_or_else(|| corrupt(format!("unknown direction {name}")))
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use async_trait::async_trait;
 use sanderling_core::{RolloutState, TenantId};
 
-use super::list::{RECORD, record};
+use super::list::{COLUMNS, RECORD, record};
 use crate::link::{Fault, Tx, corrupt, each};
 use crate::perform::{Mode, Verb};
 use crate::port::NewestTarget;
@@ -35,11 +35,11 @@ impl Verb for Newest {
         let rows = tx.rows(&sql, vec![each(&holds::keys(&names))?]).await?;
         rows.iter()
             .map(|row| {
-                let state = RolloutState::parse(row.text(11)?);
+                let state = RolloutState::parse(row.text(COLUMNS)?);
                 Ok(NewestTarget {
                     record: record(row)?,
                     state: state.ok_or_else(|| corrupt("a rollout's state"))?,
-                    in_flight: row.int(12)? == 1,
+                    in_flight: row.int(COLUMNS + 1)? == 1,
                 })
             })
             .collect()

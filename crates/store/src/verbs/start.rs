@@ -237,6 +237,7 @@ fn grant_of(target: Target, locked: &Locked, plan: &Plan, rooms: &Rooms) -> Resu
         },
         takeover: target.claim.takeover,
         attempts: target.attempts,
+        direction: plan.direction,
         versions: path.versions.clone(),
         applied: target.applied,
         has_ledger: target.has_ledger,

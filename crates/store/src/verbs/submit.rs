@@ -43,7 +43,9 @@ impl Verb for Submit {
         }
         let tenants: Vec<_> = plan.targets.iter().map(|t| &t.tenant).collect();
         let owners = overlap::owners(tx, &tenants, id).await?;
-        let same = |r: &Rollout| r.bundle == plan.bundle && r.target == plan.target;
+        let same = |r: &Rollout| {
+            (&r.bundle, &r.target, r.direction) == (&plan.bundle, &plan.target, plan.direction)
+        };
         if let Some(other) = owners.iter().find(|owner| !same(&owner.rollout)) {
             return Err(other.refusal().into());
         }
@@ -81,8 +83,8 @@ impl Submit {
             left_out: Vec::new(),
             ..plan.clone()
         };
-        let sql = "INSERT INTO rollouts (fleet, id, number, state, target, actor, last_seq, plan, body, created_at)
-            VALUES ($1, $2, $3, $4, $5, $6, 0, $7, '', $8)";
+        let sql = "INSERT INTO rollouts (fleet, id, number, state, target, actor, last_seq, plan, body, created_at, direction)
+            VALUES ($1, $2, $3, $4, $5, $6, 0, $7, '', $8, $9)";
         let state = locked.rollout.state.as_str();
         let plan_text = serde_json::to_string(&kept)?;
         let args = values![
@@ -92,7 +94,8 @@ impl Submit {
             &plan.target,
             actor.as_str(),
             plan_text,
-            now
+            now,
+            plan.direction.as_str()
         ];
         tx.exec(sql, args).await?;
         let tenants = (plan.targets.len() + plan.left_out.len()) as u64;

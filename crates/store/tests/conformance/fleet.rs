@@ -9,8 +9,8 @@ use sanderling_core::plan::{Path, Plan, PlannedTarget, PlannedWave};
 use sanderling_core::policy::{Atomic, Policy};
 use sanderling_core::rollout::Action;
 use sanderling_core::{
-    BundleHash, ErrorClass, Failure, HostName, Nonce, Outcome, Place, Rollout, RolloutId, Serves,
-    TenantId, Version, WorkerId,
+    BundleHash, Direction, ErrorClass, Failure, HostName, Nonce, Outcome, Place, Rollout,
+    RolloutId, Serves, TenantId, Version, WorkerId,
 };
 use sanderling_store::{
     Budget, Grant, Held, Receipt, Report, RolloutRecord, Store, Submission, TargetFilter,
@@ -73,6 +73,7 @@ pub(crate) fn plan(fleet: &str, waves: &[usize]) -> Plan {
         fleet: fleet.to_owned(),
         bundle: BundleHash::new("b1"),
         target: Version::new("2"),
+        direction: Direction::Up,
         policy: Policy {
             concurrency: 1_000,
             atomic: Atomic::Version,

@@ -9,6 +9,7 @@ mod backend;
 mod claims;
 mod commands;
 mod concurrency;
+mod directions;
 mod fleet;
 mod gates;
 mod held_at_gates;
@@ -61,6 +62,7 @@ macro_rules! backends {
                 renewal, reissuing, an_expired_claim_is_taken_over, an_expired_claim_of_a_halted_rollout_is_resolved,
                 takeover_is_remembered_until_it_is_disproved,
             },
+            directions::{ a_rollout_knows_its_direction, what_was_proved_before_the_way_down_is_believed },
             kept::{
                 what_a_worker_keeps_is_taken_for_others, what_a_worker_let_go_of_is_free, a_lost_worker_keeps_nothing,
                 a_report_that_came_too_late_keeps_nothing,

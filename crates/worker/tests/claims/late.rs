@@ -63,56 +63,59 @@ async fn a_message_that_arrives_after_its_successor_failed_is_fenced() {
 /// The same, and the successor succeeds: the late message finds the fence ahead, not only the ledger's row.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_message_that_arrives_after_its_successor_succeeded_is_fenced() {
-    let scene = Scene::new(1, INSERT).await;
-    let late = scene.proxy.trap(the_insert(), Fault::Hold);
-    let dead = scene.claim(0, TINY).await;
-    let mut session = scene.open(&dead).await;
-    let harmless = scene.harmless();
-    let sending = tokio::spawn(async move { session.step(&harmless).await });
-    late.wait_async(DEADLINE).await;
-    let worker = scene.work();
-    scene.until_outcome(Outcome::Succeeded).await;
-    late.release();
-    let outcome = sending.await.unwrap();
-    assert!(matches!(outcome, StepOutcome::Fenced(_)), "{outcome:?}");
-    assert_eq!(scene.probes().await, "1");
-    worker.end().await;
+    for scene in Scene::both_ways(1, INSERT).await {
+        let late = scene.proxy.trap(the_insert(), Fault::Hold);
+        let dead = scene.claim(0, TINY).await;
+        let mut session = scene.open(&dead).await;
+        let harmless = scene.harmless();
+        let sending = tokio::spawn(async move { session.step(&harmless).await });
+        late.wait_async(DEADLINE).await;
+        let worker = scene.work();
+        scene.until_outcome(Outcome::Succeeded).await;
+        late.release();
+        let outcome = sending.await.unwrap();
+        assert!(matches!(outcome, StepOutcome::Fenced(_)), "{outcome:?}");
+        assert_eq!(scene.probes().await, "1");
+        worker.end().await;
+    }
 }
 
 /// COMMIT is done, its answer is lost. A new number, the fence and the ledger say that the version was applied here.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lost_answer_to_commit_is_resolved_and_counts_as_succeeded() {
-    let scene = Scene::new(1, INSERT).await;
-    let lost = scene.proxy.trap(the_insert(), Fault::HoldAnswer);
-    let worker = scene.work();
-    let answer = lost.wait_answer_async(DEADLINE).await;
-    assert!(answer.contains("COMMIT"), "{answer}");
-    let before = scene.target(0).await;
-    assert_eq!(before.outcome, Outcome::Pending);
-    lost.kill_client();
-    scene.until_outcome(Outcome::Succeeded).await;
-    assert!(
-        scene.target(0).await.epoch > before.epoch,
-        "a lost connection takes a new number"
-    );
-    let counts = &scene.rollout().await.waves[0].counts;
-    assert_eq!(counts.get(Outcome::Succeeded), 1);
-    assert_eq!(scene.probes().await, "1");
-    worker.end().await;
+    for scene in Scene::both_ways(1, INSERT).await {
+        let lost = scene.proxy.trap(the_insert(), Fault::HoldAnswer);
+        let worker = scene.work();
+        let answer = lost.wait_answer_async(DEADLINE).await;
+        assert!(answer.contains("COMMIT"), "{answer}");
+        let before = scene.target(0).await;
+        assert_eq!(before.outcome, Outcome::Pending);
+        lost.kill_client();
+        scene.until_outcome(Outcome::Succeeded).await;
+        assert!(
+            scene.target(0).await.epoch > before.epoch,
+            "a lost connection takes a new number"
+        );
+        let counts = &scene.rollout().await.waves[0].counts;
+        assert_eq!(counts.get(Outcome::Succeeded), 1);
+        assert_eq!(scene.probes().await, "1");
+        worker.end().await;
+    }
 }
 
 /// The connection breaks in the middle of the message: nothing took effect, and the version is tried again.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_message_that_broke_off_is_sent_again_under_a_new_number() {
     for fault in [Fault::Reset(200), Fault::Cut(200)] {
-        let scene = Scene::new(1, INSERT).await;
-        let broken = scene.proxy.trap(the_insert(), fault);
-        let worker = scene.work();
-        scene.until_outcome(Outcome::Succeeded).await;
-        assert!(broken.is_sprung());
-        assert!(scene.target(0).await.epoch.0 > 1);
-        assert_eq!(scene.probes().await, "1");
-        worker.end().await;
+        for scene in Scene::both_ways(1, INSERT).await {
+            let broken = scene.proxy.trap(the_insert(), fault);
+            let worker = scene.work();
+            scene.until_outcome(Outcome::Succeeded).await;
+            assert!(broken.is_sprung());
+            assert!(scene.target(0).await.epoch.0 > 1);
+            assert_eq!(scene.probes().await, "1");
+            worker.end().await;
+        }
     }
 }
 
@@ -120,17 +123,18 @@ async fn a_message_that_broke_off_is_sent_again_under_a_new_number() {
 /// this rollout, not as up to date before it.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_takeover_of_a_tenant_that_was_committed_counts_as_succeeded() {
-    let scene = Scene::new(1, INSERT).await;
-    let dead = scene.claim(0, TINY).await;
-    let mut session = scene.open(&dead).await;
-    let applied = session.step(&scene.real_step()).await;
-    assert!(matches!(applied, StepOutcome::Applied(_)), "{applied:?}");
-    drop(session);
-    let worker = scene.work();
-    scene.until_outcome(Outcome::Succeeded).await;
-    assert_eq!(scene.target(0).await.applied.len(), 1);
-    assert_eq!(scene.probes().await, "1");
-    worker.end().await;
+    for scene in Scene::both_ways(1, INSERT).await {
+        let dead = scene.claim(0, TINY).await;
+        let mut session = scene.open(&dead).await;
+        let applied = session.step(&scene.real_step()).await;
+        assert!(matches!(applied, StepOutcome::Applied(_)), "{applied:?}");
+        drop(session);
+        let worker = scene.work();
+        scene.until_outcome(Outcome::Succeeded).await;
+        assert_eq!(scene.target(0).await.applied.len(), 1);
+        assert_eq!(scene.probes().await, "1");
+        worker.end().await;
+    }
 }
 
 /// A worker dies while its statement runs in the server, which knows nothing of that. The successor waits for its end.

@@ -11,10 +11,10 @@ use sanderling_core::plan::{Path as VersionPath, Plan, PlannedTarget, PlannedWav
 use sanderling_core::policy::{Atomic, Policy};
 use sanderling_core::rollout::Action;
 use sanderling_core::{
-    Bundle, BundleFile, Checksum, ErrorClass, Failure, HostName, Nonce, Place, Rollout, RolloutId,
-    Serves, TenantId, Version, WorkerId,
+    Bundle, BundleFile, Checksum, Direction, Epoch, ErrorClass, Failure, HostName, Nonce, Place,
+    Rollout, RolloutId, Serves, TenantId, Version, WorkerId,
 };
-use sanderling_engine::{Claim, HostConfig, Hosts, Limits, SearchPath, Session, Step};
+use sanderling_engine::{Claim, HostConfig, Hosts, Limits, SearchPath, Session, Step, StepOutcome};
 use sanderling_secrets::Reference;
 use sanderling_sql::{Dialect, Sending, Statement, parse};
 use sanderling_store::{
@@ -31,6 +31,13 @@ pub(crate) const LEASE: Duration = Duration::from_secs(3);
 pub(crate) const TINY: Duration = Duration::from_micros(1);
 pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
 
+const LIMITS: Limits = Limits {
+    lock_timeout_ms: 1_000,
+    statement_timeout_ms: 0,
+    create_missing: false,
+    spare: u32::MAX,
+};
+
 pub(crate) struct Scene {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) id: RolloutId,
@@ -42,6 +49,7 @@ pub(crate) struct Scene {
     version: Version,
     name: String,
     checksum: Checksum,
+    direction: Direction,
     statements: Vec<Statement>,
     _directory: TempDir,
 }
@@ -82,14 +90,51 @@ pub(crate) fn failure() -> Failure {
 }
 
 impl Scene {
+    /// Tenants whose first version is to be applied.
     pub(crate) async fn new(tenants: usize, body: &str) -> Self {
+        let text = format!("-- +migrate Up\n{body}\n");
+        Self::staged(tenants, text, Direction::Up).await
+    }
+
+    /// The same body as a way up, and as the way back of a version that every tenant has.
+    pub(crate) async fn both_ways(tenants: usize, body: &str) -> [Self; 2] {
+        let text = format!("-- +migrate Up\nSELECT 1;\n-- +migrate Down\n{body}\n");
+        let down = Self::staged(tenants, text, Direction::Down).await;
+        for n in 0..tenants {
+            down.apply_before(n).await;
+        }
+        [Self::new(tenants, body).await, down]
+    }
+
+    /// Applies the version as a rollout before this one did.
+    async fn apply_before(&self, n: usize) {
+        let claim = Claim {
+            store: self.store.id().clone(),
+            rollout: RolloutId::new("before"),
+            tenant: self.key(n).tenant,
+            epoch: Epoch(0),
+            nonce: Nonce::new("before"),
+            worker: WorkerId::new("before"),
+        };
+        let step = Step {
+            direction: Direction::Up,
+            ..self.harmless_saying("SELECT 1")
+        };
+        let driver = self.hosts.driver(&HostName::new("pg")).unwrap();
+        let place = self.target(n).await.place;
+        let mut session = driver.open(&place, &claim, &LIMITS).await.unwrap();
+        let outcome = session.step(&step).await;
+        assert!(matches!(outcome, StepOutcome::Applied(_)), "{outcome:?}");
+        session.close().await;
+    }
+
+    async fn staged(tenants: usize, text: String, direction: Direction) -> Self {
         let (directory, fleet) = (scratch(), unique("w"));
         let url = Postgres::shared().create_database();
         let schemas: String = (0..tenants)
             .map(|n| format!("CREATE SCHEMA t{n}; CREATE TABLE t{n}.probe (version integer);"))
             .collect();
         Postgres::shared().sql(&url, &schemas);
-        let text = format!("-- +migrate Up\n{body}\n");
         let migration = parse("0001_body.sql", &text).unwrap();
         let bundle = Bundle::new(vec![BundleFile {
             name: "0001_body.sql".into(),
@@ -99,7 +144,7 @@ impl Scene {
             .await
             .unwrap();
         store.put_bundle(&bundle).await.unwrap();
-        let plan = plan(&fleet, &bundle, tenants);
+        let plan = plan(&fleet, &bundle, tenants, direction);
         let id = RolloutId::new(unique("r"));
         store
             .submit(&Submission {
@@ -140,7 +185,11 @@ impl Scene {
             version: Version::new("0001"),
             name: migration.name.clone(),
             checksum: Checksum::new(&migration.checksum),
-            statements: migration.statements(Dialect::Postgres).unwrap(),
+            direction,
+            statements: match direction {
+                Direction::Up => migration.statements(Dialect::Postgres).unwrap(),
+                Direction::Down => migration.undo(Dialect::Postgres).unwrap(),
+            },
             _directory: directory,
         }
     }
@@ -238,16 +287,10 @@ impl Scene {
             nonce: grant.nonce.clone(),
             worker: WorkerId::new("dead"),
         };
-        let limits = Limits {
-            lock_timeout_ms: 1_000,
-            statement_timeout_ms: 0,
-            create_missing: false,
-            spare: u32::MAX,
-        };
         self.hosts
             .driver(&grant.place.host)
             .unwrap()
-            .open(&grant.place, &claim, &limits)
+            .open(&grant.place, &claim, &LIMITS)
             .await
             .unwrap()
     }
@@ -259,8 +302,12 @@ impl Scene {
 
     /// The same version with a body that succeeds and leaves a mark.
     pub(crate) fn harmless(&self) -> Step<'static> {
+        self.harmless_saying("INSERT INTO probe (version) VALUES (1)")
+    }
+
+    fn harmless_saying(&self, text: &str) -> Step<'static> {
         let statement = Statement {
-            text: "INSERT INTO probe (version) VALUES (1)".into(),
+            text: text.into(),
             line: 1,
             column: 1,
             sending: Sending::Shared,
@@ -279,6 +326,7 @@ impl Scene {
             statement_timeout_ms: None,
             has_ledger: false,
             stepwise: false,
+            direction: self.direction,
         }
     }
 
@@ -294,6 +342,7 @@ impl Scene {
             statement_timeout_ms: None,
             has_ledger: false,
             stepwise: false,
+            direction: self.direction,
         }
     }
 
@@ -363,7 +412,7 @@ impl Scene {
     }
 }
 
-fn plan(fleet: &str, bundle: &Bundle, tenants: usize) -> Plan {
+fn plan(fleet: &str, bundle: &Bundle, tenants: usize, direction: Direction) -> Plan {
     let size = u32::try_from(tenants).unwrap();
     let target = |n: u32| PlannedTarget {
         tenant: TenantId::new(format!("t{n}")),
@@ -382,7 +431,11 @@ fn plan(fleet: &str, bundle: &Bundle, tenants: usize) -> Plan {
     Plan {
         fleet: fleet.to_owned(),
         bundle: bundle.hash().clone(),
-        target: Version::new("0001"),
+        target: match direction {
+            Direction::Up => Version::new("0001"),
+            Direction::Down => Version::nothing(),
+        },
+        direction,
         policy: Policy {
             concurrency: size,
             atomic: Atomic::Version,

@@ -124,6 +124,7 @@ fn summary() -> PlanSummary {
         fleet: "prod",
         bundle: &BundleHash::new("b"),
         target: &Version::new("0042"),
+        direction: sanderling_core::Direction::Up,
         versions: &versions(),
         waves: &waves,
         policy: &policy,

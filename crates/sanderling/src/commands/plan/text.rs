@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use sanderling_core::Direction;
 use sanderling_core::halt::Limits;
 use sanderling_core::summary::{CanarySummary, CoverageSummary, PlanSummary, WaveSummary};
 
@@ -82,13 +83,21 @@ pub(crate) fn text(plan: &PlanSummary) -> String {
 }
 
 fn head(plan: &PlanSummary) -> String {
-    let mut out = format!(
-        "{} to version {}: {} to migrate, {} up to date",
+    let (all, pending, up_to_date) = (
         tenants(plan.tenants),
-        plan.target,
         number(plan.pending),
-        number(plan.up_to_date)
+        number(plan.up_to_date),
     );
+    let mut out = match plan.direction {
+        Direction::Up => format!(
+            "{all} to version {}: {pending} to migrate, {up_to_date} up to date",
+            plan.target
+        ),
+        Direction::Down => format!(
+            "{all} down to {}: {pending} to take back, {up_to_date} not above it",
+            render::stays(&plan.target)
+        ),
+    };
     for (n, what) in [
         (plan.ahead, "ahead"),
         (plan.held.unwrap_or(0), "held"),

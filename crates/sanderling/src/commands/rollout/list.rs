@@ -23,9 +23,10 @@ pub(crate) async fn run(wiring: &Wiring, all: bool) -> anyhow::Result<Exit> {
         let rollout = &record.rollout;
         let submitted = rollout.submitted_at.map(render::time).unwrap_or_default();
         wiring.printer.result(&format!(
-            "{}  {:<23}  to {}  {}  {}",
+            "{}  {:<23}  {} to {}  {}  {}",
             rollout.id,
             rollout.state.as_str().replace('_', " "),
+            rollout.direction,
             rollout.target,
             submitted,
             render::outcomes(rollout)
@@ -47,6 +48,7 @@ fn entry(record: &RolloutRecord) -> serde_json::Value {
         "rollout": rollout.id,
         "state": rollout.state,
         "target": rollout.target,
+        "direction": rollout.direction,
         "bundle": rollout.bundle,
         "tenants": rollout.outcomes().total(),
         "actor": record.actor,

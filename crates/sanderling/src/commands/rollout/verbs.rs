@@ -228,7 +228,9 @@ pub(super) fn say(wiring: &Wiring, answer: &Answer, done: &str, before: &str) {
         .result(if answer.changed { done } else { before });
     let id = &answer.rollout.id;
     match answer.rollout.state {
-        RolloutState::Running => wiring.printer.talk("`sanderling up` follows it"),
+        RolloutState::Running => wiring
+            .printer
+            .talk(&format!("{} follows it", render::again(&answer.rollout))),
         RolloutState::Halted => wiring.printer.talk(&format!(
             "it is halted still; `sanderling rollout resume {id} --acknowledge` lets it go on"
         )),

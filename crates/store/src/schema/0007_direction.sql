@@ -1,0 +1,1 @@
+ALTER TABLE rollouts ADD COLUMN direction {text} NOT NULL DEFAULT 'up';
