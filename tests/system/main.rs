@@ -9,6 +9,7 @@
 
 mod amend;
 mod bad_input;
+mod cancels;
 mod chaos;
 mod cli;
 mod cluster;

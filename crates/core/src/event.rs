@@ -180,6 +180,18 @@ pub enum EventKind {
         /// How many.
         held: u64,
     },
+    /// A person cancelled one target that is in flight: its claim is told, and ends as `cancelled` unless the change was
+    /// committed before.
+    CancelAsked {
+        /// The tenant.
+        tenant: TenantId,
+        /// Its wave.
+        wave: usize,
+        /// Who.
+        actor: String,
+        /// Why.
+        reason: String,
+    },
     /// A person cancelled one target that had not begun.
     TenantCancelled {
         /// The tenant.
@@ -270,6 +282,7 @@ impl EventKind {
             Self::Held { .. } => "held",
             Self::HoldEnded { .. } => "hold_ended",
             Self::Waiting { .. } => "waiting",
+            Self::CancelAsked { .. } => "cancel_asked",
             Self::TenantCancelled { .. } => "tenant_cancelled",
             Self::Cancelled { .. } => "cancelled",
             Self::GateMeasured { .. } => "gate_measured",

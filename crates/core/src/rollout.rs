@@ -354,6 +354,9 @@ pub struct InFlight {
     pub epoch: Epoch,
     /// When it was granted.
     pub since: Micros,
+    /// Whether a person cancelled the target meanwhile. Absent in what older versions stored.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub cancelling: bool,
 }
 
 /// A halt: which rule, where, for what, and the numbers.

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod cancelled;
 mod fingerprint;
 mod grouping;
 mod host_fault;

@@ -8,6 +8,7 @@ use sanderling_core::{
     StoreId, TenantId, Version, WorkerId,
 };
 use sanderling_sql::Statement;
+use tokio::sync::watch;
 
 /// A database server (or a directory of files) that tenants share.
 #[async_trait]
@@ -104,6 +105,13 @@ pub trait Session: Send {
     /// Takes several versions one way as one transaction (`atomic = "tenant"`), in the order given. The outcome is that
     /// of the whole; `Applied` carries the evidence of the last version.
     async fn steps(&mut self, steps: &[Step<'_>]) -> StepOutcome;
+
+    /// From here on a step that is one transaction ends early once this says so: the connection is closed, and the step is
+    /// `Lost` or `Failed`. What was committed before stays so, and nobody knows of it before the fence is committed and the
+    /// ledger read. A stepwise migration does not end early. The default never ends early.
+    fn end_when(&mut self, cancelled: watch::Receiver<bool>) {
+        let _ = cancelled;
+    }
 
     /// Commits the claim's epoch to the fence by itself, then reads the ledger: after this no message of an older
     /// claim can take effect. Where a stepwise migration stopped half way, that takes its session's end as well

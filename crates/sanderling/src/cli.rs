@@ -60,7 +60,7 @@ pub(crate) enum Command {
     /// List, show and steer rollouts
     #[command(subcommand)]
     Rollout(Rollout),
-    /// List and show tenants, pin them, let them go, cancel what has not begun for them
+    /// List and show tenants, pin them, let them go, cancel them in the rollouts that are active
     #[command(subcommand)]
     Tenants(Tenants),
     /// Set right what only a person may decide; audited
@@ -385,7 +385,7 @@ pub(crate) enum Tenants {
         #[arg(long, value_name = "SELECTOR", required = true)]
         tenants: Vec<String>,
     },
-    /// Cancel what has not begun for these tenants in the rollouts that are active
+    /// Cancel these tenants in the rollouts that are active: what has not begun, and what is in flight and can be taken back
     Cancel {
         /// Tenants that match all of these comma-separated terms; may be given several times
         #[arg(long, value_name = "SELECTOR", required = true)]

@@ -229,6 +229,14 @@ fn verb_line(kind: &EventKind) -> Option<String> {
             reason,
             ..
         } => Some(format!("{tenant} cancelled by {actor}: {reason}")),
+        EventKind::CancelAsked {
+            tenant,
+            actor,
+            reason,
+            ..
+        } => Some(format!(
+            "{tenant}, in flight, is to be cancelled by {actor}: {reason}"
+        )),
         EventKind::Cancelled { actor, reason, .. } => {
             Some(format!("cancelled by {actor}: {reason}"))
         }

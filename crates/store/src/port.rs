@@ -29,7 +29,7 @@ pub use amend::{Amend, refuses_amendment};
 pub use error::StoreError;
 pub use hold::{Hold, HoldRecord, TenantsReceipt};
 pub use newest::NewestTarget;
-pub use report::{Receipt, Report, TargetResult};
+pub use report::{Receipt, RenewedClaim, Report, TargetResult};
 pub use written::WrittenHostRecord;
 
 /// The control store of one fleet.
@@ -178,8 +178,9 @@ pub trait Store: Send + Sync {
         actor: &str,
     ) -> Result<TenantsReceipt, StoreError>;
 
-    /// Cancels what has not begun for these tenants in the rollouts that are active. Refused where all that is left of them
-    /// is in flight, or may be on its way.
+    /// Cancels these tenants in the rollouts that are active. What has not begun is cancelled at once; who is at work on one
+    /// hears it from `renew` and `may_continue`, and its report says what came of it. Refused where all that is left of
+    /// them may be on its way, and nobody is at work.
     async fn cancel_tenants(
         &self,
         tenants: &[TenantId],
@@ -418,17 +419,6 @@ pub struct Held {
     pub target: TargetRef,
     /// The claim's number.
     pub epoch: Epoch,
-}
-
-/// What the store says of a claim.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RenewedClaim {
-    /// Current, and its rollout runs.
-    Live,
-    /// Current, but its rollout was halted, paused or cancelled: finish the version at hand, begin no other.
-    Stop,
-    /// Not current any more: begin nothing.
-    Stale,
 }
 
 /// The right to act as the fleet's leader until the lease ends.

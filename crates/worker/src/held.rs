@@ -6,6 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use sanderling_claims::LockKey;
 use sanderling_core::{Epoch, Nonce};
 use sanderling_store::{Held, RenewedClaim, TargetRef};
+use tokio::sync::watch;
 
 /// One claim as this process knows it.
 #[derive(Clone, Debug)]
@@ -13,6 +14,8 @@ struct Claimed {
     epoch: Epoch,
     lock: (LockKey, Nonce),
     said: RenewedClaim,
+    /// Says once and for all that a person cancelled the target.
+    cancelled: watch::Sender<bool>,
 }
 
 /// The claims that this process holds; shared by the loop, the tasks and the renewal.
@@ -33,6 +36,7 @@ impl HeldClaims {
                 epoch: held.epoch,
                 lock,
                 said: RenewedClaim::Live,
+                cancelled: watch::Sender::new(false),
             },
         );
     }
@@ -41,7 +45,10 @@ impl HeldClaims {
     pub(crate) fn reissued(&self, target: &TargetRef, epoch: Epoch) {
         if let Some(claimed) = self.claims().get_mut(target) {
             claimed.epoch = epoch;
-            claimed.said = RenewedClaim::Live;
+            claimed.said = match *claimed.cancelled.borrow() {
+                true => RenewedClaim::Cancel,
+                false => RenewedClaim::Live,
+            };
         }
     }
 
@@ -69,7 +76,18 @@ impl HeldClaims {
             && claimed.epoch == held.epoch
         {
             claimed.said = said;
+            if said == RenewedClaim::Cancel {
+                claimed.cancelled.send_replace(true);
+            }
         }
+    }
+
+    /// What says that a person cancelled the target, while it is held.
+    pub(crate) fn cancelled(&self, target: &TargetRef) -> Option<watch::Receiver<bool>> {
+        let claims = self.claims();
+        claims
+            .get(target)
+            .map(|claimed| claimed.cancelled.subscribe())
     }
 
     /// All claims, and the locks taken for them.

@@ -2,6 +2,7 @@
 
 mod away;
 mod bundles;
+mod cancel;
 mod circuit;
 mod claim;
 mod found;

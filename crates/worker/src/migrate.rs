@@ -264,6 +264,9 @@ impl<'a> Job<'a> {
         fault: Option<(HostFault, When)>,
         steps: &[Step<'_>],
     ) -> Result<(), Stop> {
+        if self.is_cancelled() {
+            return self.after_cancel(steps).await;
+        }
         let verdict = fault.map(|(fault, when)| self.blame(fault, &failure, when));
         let fails = matches!(
             self.end_as(failure.clone(), verdict),
@@ -354,7 +357,7 @@ impl<'a> Job<'a> {
                     self.waiting_since = None;
                     return Ok(());
                 }
-                Ok(RenewedClaim::Stop) => {
+                Ok(RenewedClaim::Stop | RenewedClaim::Cancel) => {
                     let rows = self.settle().await?;
                     return Err(Stop::end(self.resolved(&rows)));
                 }
@@ -382,7 +385,7 @@ impl<'a> Job<'a> {
     }
 
     /// Takes over what a fresh read of the ledger shows, and goes on with the rest.
-    fn note_rows(&mut self, rows: &[LedgerRow], steps: &[Step<'_>]) -> Result<(), Stop> {
+    pub(crate) fn note_rows(&mut self, rows: &[LedgerRow], steps: &[Step<'_>]) -> Result<(), Stop> {
         for step in steps {
             match rows
                 .iter()
@@ -427,7 +430,7 @@ impl<'a> Job<'a> {
     }
 
     /// What a resolving claim reports: it never applies, it only says what is in the ledger.
-    fn resolved(&mut self, rows: &[LedgerRow]) -> TargetResult {
+    pub(crate) fn resolved(&mut self, rows: &[LedgerRow]) -> TargetResult {
         self.note_ledger(rows);
         if self.is_done() {
             return self.ended(self.outcome_when_done(), None);

@@ -57,7 +57,10 @@ impl Job<'_> {
                 Err(error) => Err(error),
             };
             match opened {
-                Ok(session) => {
+                Ok(mut session) => {
+                    if let Some(cancelled) = self.context.held.cancelled(&self.held.target) {
+                        session.end_when(cancelled);
+                    }
                     self.context.circuits.reached(&self.grant.place.host);
                     self.waited |= begun.elapsed() > SLOW_OPEN;
                     return Ok(session);
@@ -175,8 +178,10 @@ impl Job<'_> {
     pub(crate) async fn pause(&mut self, why: &str) -> Result<(), Stop> {
         match self.context.held.said(&self.held) {
             RenewedClaim::Stale => return Err(self.gone()),
-            RenewedClaim::Stop if self.settled => return Err(Stop::end(self.stopped())),
-            RenewedClaim::Stop | RenewedClaim::Live => {}
+            RenewedClaim::Stop | RenewedClaim::Cancel if self.settled => {
+                return Err(Stop::end(self.stopped()));
+            }
+            RenewedClaim::Stop | RenewedClaim::Cancel | RenewedClaim::Live => {}
         }
         if self.context.drain.is_cancelled() {
             return Err(if self.settled {

@@ -131,8 +131,8 @@ impl Claims {
                 self.ended.insert(tenant.to_string(), (*wave, *outcome));
                 Vec::new()
             }
-            EventKind::Amended { .. }
-            | EventKind::Held { .. }
+            EventKind::Amended { .. } | EventKind::CancelAsked { .. } => Vec::new(),
+            EventKind::Held { .. }
             | EventKind::HoldEnded { .. }
             | EventKind::Waiting { .. }
             | EventKind::Submitted { .. }

@@ -18,11 +18,12 @@ pub(super) fn started(
     host: &HostName,
     takeover: bool,
 ) -> Checked {
-    let claim = InFlight {
+    let mut claim = InFlight {
         wave,
         host: host.clone(),
         epoch,
         since: at,
+        cancelling: false,
     };
     if let Some(held) = rollout.in_flight.get_mut(tenant) {
         if !takeover {
@@ -34,6 +35,7 @@ pub(super) fn started(
                 named(held)
             ));
         }
+        claim.cancelling = held.cancelling;
         *held = claim;
         return Ok(());
     }

@@ -98,6 +98,7 @@ fn apply(rollout: &mut Rollout, event: &Event) -> Checked {
         | EventKind::Retried { .. }
         | EventKind::Amended { .. }
         | EventKind::Skipped { .. }
+        | EventKind::CancelAsked { .. }
         | EventKind::TenantCancelled { .. }
         | EventKind::Cancelled { .. } => apply_verb(rollout, at, &event.kind),
         EventKind::GateMeasured { .. }
@@ -134,6 +135,7 @@ fn apply_verb(rollout: &mut Rollout, at: Micros, kind: &EventKind) -> Checked {
         EventKind::Cancelled {
             targets, partial, ..
         } => verbs::cancelled(rollout, at, targets, partial),
+        EventKind::CancelAsked { tenant, wave, .. } => verbs::cancel_asked(rollout, tenant, *wave),
         EventKind::TenantCancelled {
             tenant,
             wave,
@@ -203,6 +205,7 @@ mod tests {
             host: crate::ids::HostName::new("h"),
             epoch: crate::ids::Epoch(1),
             since: crate::ids::Micros(1),
+            cancelling: false,
         };
         sound.in_flight.insert(tenant, claim);
         assert!(!adds_up(&sound), "no wave counts it");

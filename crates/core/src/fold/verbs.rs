@@ -209,6 +209,22 @@ pub(super) fn tenant_cancelled(
     Ok(())
 }
 
+/// A person cancels a target that is in flight. It stays there until its claim has ended, whatever that comes to.
+pub(super) fn cancel_asked(rollout: &mut Rollout, tenant: &TenantId, wave: usize) -> Checked {
+    match rollout.in_flight.get_mut(tenant) {
+        Some(held) if held.wave != wave => Err(format!(
+            "tenant {tenant} is in wave {}, not {wave}",
+            held.wave
+        )),
+        Some(held) if held.cancelling => Err(format!("tenant {tenant} is cancelled already")),
+        Some(held) => {
+            held.cancelling = true;
+            Ok(())
+        }
+        None => Err(format!("tenant {tenant} is not in flight")),
+    }
+}
+
 /// Takes one target that nobody has in hand out of what is left to do.
 fn set_aside(
     rollout: &mut Rollout,

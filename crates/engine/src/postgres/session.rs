@@ -7,6 +7,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use sanderling_core::{Epoch, ErrorClass, Failure, LedgerRow, StoreId};
 use sqlx::postgres::PgRow;
+use tokio::sync::watch;
 
 use super::connect::{Connection, Exchange, Key, text};
 use super::driver::Shared;
@@ -18,6 +19,7 @@ use super::verdict::{
     NOT_A_TABLE, copies_with_the_client, guard_failure, may_outlive, own_table_gone, tail_failure,
     transaction_ended,
 };
+use crate::cancelled::{cancelled, said};
 use crate::ledger::{RawRow, already, at_statement, at_step, in_order, under_newer};
 use crate::port::{Evidence, FenceRefusal, Limits, Session, Step, StepOutcome};
 use crate::progress::{not_together, unlike};
@@ -34,6 +36,8 @@ pub(crate) struct PostgresSession {
     lost: Option<Failure>,
     /// Whether a migration's text could have left something that an idle connection should not hold.
     leaves: bool,
+    /// Says that the claim's target was cancelled.
+    cancelled: Option<watch::Receiver<bool>>,
 }
 
 /// How one attempt ended.
@@ -59,6 +63,7 @@ impl PostgresSession {
             limits,
             lost: None,
             leaves: false,
+            cancelled: None,
         }
     }
 
@@ -93,7 +98,12 @@ impl PostgresSession {
             completed,
             rows,
             trouble,
-        } = connection.exchange(message.text(), is_evidence).await;
+        } = tokio::select! {
+            biased;
+            exchange = connection.exchange(message.text(), is_evidence) => exchange,
+            // The connection goes with this: the server notices, and takes back what is not committed.
+            () = said(&mut self.cancelled) => return Attempt::Done(self.lose(cancelled())),
+        };
         match trouble {
             None => Attempt::Done(self.proved(connection, steps, &rows).await),
             Some(Trouble::Lost(failure)) => Attempt::Done(self.lose(failure)),
@@ -355,6 +365,9 @@ impl Session for PostgresSession {
         if let Some(failure) = steps.iter().find_map(copies_with_the_client) {
             return StepOutcome::Failed(failure);
         }
+        if self.cancelled.as_ref().is_some_and(|said| *said.borrow()) {
+            return StepOutcome::Failed(cancelled());
+        }
         match steps {
             [step] if step.stepwise && step.direction.is_up() => return self.stepwise(step).await,
             several if several.iter().any(|step| step.stepwise) => {
@@ -396,6 +409,10 @@ impl Session for PostgresSession {
             "no_steps",
             "a session was asked to apply nothing",
         ))
+    }
+
+    fn end_when(&mut self, cancelled: watch::Receiver<bool>) {
+        self.cancelled = Some(cancelled);
     }
 
     async fn fence(&mut self) -> Result<Vec<LedgerRow>, FenceRefusal> {

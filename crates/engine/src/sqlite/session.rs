@@ -11,12 +11,14 @@ use async_trait::async_trait;
 use sanderling_core::{Direction, ErrorClass, Failure, LedgerRow};
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{Connection, SqliteConnection};
+use tokio::sync::watch;
 
 use super::between;
 use super::errors::{failure_of, is_answer, is_busy};
 use super::keys::Keys;
 use super::tables::{CREATE_LEDGER, RAISE_FENCE, UNDO_ROW, WRITE_ROW, read_fence, read_ledger};
 use super::watch::{Watch, busy_timeout};
+use crate::cancelled::cancelled;
 use crate::ledger::{Found, already, at_statement, at_step, find, under_newer};
 use crate::port::{Claim, Evidence, FenceRefusal, Limits, Session, Step, StepOutcome};
 use crate::progress::{not_together, unlike};
@@ -36,6 +38,8 @@ pub(crate) struct SqliteSession {
     turn_began: Instant,
     /// Set while a transaction is under way, and for good once its end is unknown.
     lost: Option<Failure>,
+    /// Says that the claim's target was cancelled.
+    cancelled: Option<watch::Receiver<bool>>,
 }
 
 /// Why a transaction does not commit.
@@ -74,6 +78,7 @@ impl SqliteSession {
             limits,
             turn_began: Instant::now(),
             lost: None,
+            cancelled: None,
         })
     }
 
@@ -102,7 +107,11 @@ impl SqliteSession {
             "abandoned",
             "the transaction was begun and its end was not awaited",
         ));
-        let ended = match self.inside(steps).await {
+        self.watch.end_when(self.cancelled.clone());
+        let inside = self.inside(steps).await;
+        // From here on it is committed, or it is not.
+        self.watch.end_when(None);
+        let ended = match inside {
             Ok(()) => self.commit(steps).await,
             Err(stop) => Err(stop),
         };
@@ -240,6 +249,9 @@ impl SqliteSession {
     ) -> Result<(), Stop> {
         let some = step.statements.iter().enumerate().take(range.end);
         for (index, statement) in some.skip(range.start) {
+            if self.watch.is_cancelled() {
+                return Err(Stop::failed(at_step(cancelled(), step)));
+            }
             self.watch.limit(limit_ms);
             let sent = send::message(statement.text.clone());
             if let Err(error) = sent.execute(&mut self.connection).await {
@@ -363,6 +375,9 @@ impl Session for SqliteSession {
         if let Some(failure) = unlike(steps) {
             return StepOutcome::Failed(failure);
         }
+        if self.cancelled.as_ref().is_some_and(|said| *said.borrow()) {
+            return StepOutcome::Failed(cancelled());
+        }
         match steps {
             [step] if step.stepwise && step.direction.is_up() => self.stepwise(step).await,
             several if several.iter().any(|step| step.stepwise) => {
@@ -370,6 +385,10 @@ impl Session for SqliteSession {
             }
             _ => self.transaction(steps).await,
         }
+    }
+
+    fn end_when(&mut self, cancelled: watch::Receiver<bool>) {
+        self.cancelled = Some(cancelled);
     }
 
     async fn fence(&mut self) -> Result<Vec<LedgerRow>, FenceRefusal> {

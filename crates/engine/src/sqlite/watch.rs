@@ -1,11 +1,12 @@
 //! Watching over a connection while a migration runs on it: SQLite itself says when a transaction ends, and asks
 //! before it commits.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use sqlx::SqliteConnection;
+use tokio::sync::watch;
 
 /// Virtual machine steps between two looks at the clock; about a millisecond of work.
 const STEPS_PER_LOOK: i32 = 10_000;
@@ -19,6 +20,8 @@ pub(crate) struct Watch {
     /// Milliseconds since `since` at which the running statement is interrupted; 0 is never.
     deadline_ms: AtomicU64,
     since: Instant,
+    /// Says that the claim's target was cancelled: what runs is interrupted.
+    cancelled: Mutex<Option<watch::Receiver<bool>>>,
 }
 
 impl Watch {
@@ -29,6 +32,7 @@ impl Watch {
             rollbacks: AtomicU64::new(0),
             deadline_ms: AtomicU64::new(0),
             since: Instant::now(),
+            cancelled: Mutex::default(),
         });
         let mut handle = connection.lock_handle().await?;
         let gate = Arc::clone(&watch);
@@ -47,6 +51,22 @@ impl Watch {
         self.gate_closed.store(closed, Ordering::SeqCst);
     }
 
+    /// Interrupts the running statement of a migration once this says so; `None` is never.
+    pub(crate) fn end_when(&self, cancelled: Option<watch::Receiver<bool>>) {
+        *self.said() = cancelled;
+    }
+
+    /// Whether that was said.
+    pub(crate) fn is_cancelled(&self) -> bool {
+        self.said().as_ref().is_some_and(|said| *said.borrow())
+    }
+
+    fn said(&self) -> MutexGuard<'_, Option<watch::Receiver<bool>>> {
+        self.cancelled
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// How many transactions have been rolled back so far.
     pub(crate) fn rollbacks(&self) -> u64 {
         self.rollbacks.load(Ordering::SeqCst)
@@ -62,6 +82,9 @@ impl Watch {
     }
 
     fn is_over(&self) -> bool {
+        if self.is_cancelled() {
+            return true;
+        }
         let deadline = self.deadline_ms.load(Ordering::SeqCst);
         deadline != 0 && self.now() >= deadline
     }

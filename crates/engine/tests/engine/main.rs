@@ -2,9 +2,11 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod amended;
 mod budget;
 mod conformance;
 mod databases;
+mod ends_early;
 mod hostile;
 mod ownership;
 mod poolers;

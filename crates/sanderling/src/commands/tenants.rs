@@ -117,18 +117,31 @@ async fn cancel(wiring: &Wiring, selectors: &[String], reason: &str) -> anyhow::
     let store = existing(wiring).await?;
     let tenants = selected(wiring, selectors, &[])?;
     let receipt = store.cancel_tenants(&tenants, reason, &actor()).await?;
+    let stopping = &receipt.stopping;
+    let begun = receipt
+        .changed
+        .iter()
+        .filter(|tenant| stopping.contains(tenant));
     let done = format!(
-        "{} cancelled; what was migrated stays as it is",
-        render::tenants(receipt.changed.len() as u64)
+        "{} cancelled that had not begun; what was migrated stays as it is",
+        render::tenants((receipt.changed.len() - begun.count()) as u64)
     );
     let before = "no active rollout has anything left to begin there";
     answer(wiring, "cancel", &receipt, &done, before)?;
     wake(wiring).await;
+    if !stopping.is_empty() {
+        wiring.printer.result(&format!(
+            "in flight, and told to end: {}; each is cancelled once its change is taken back, unless that was committed before; a \
+             transaction=off migration ends the version at hand",
+            named(&receipt.stopping)
+        ));
+    }
     if receipt.in_flight.is_empty() {
         return Ok(Exit::Done);
     }
     wiring.printer.error(&format!(
-        "in flight or not settled, so not cancelled: {}; `sanderling rollout pause ID` stops a rollout after the versions at hand",
+        "not settled, so not cancelled: {}; a claim on it ended without a proof that nothing of it is on its way: let the rollout \
+         run until a worker has settled that, then type this again",
         named(&receipt.in_flight)
     ));
     Ok(Exit::Error)
@@ -213,6 +226,7 @@ fn answer(
         "tenants": receipt.changed,
         "targets": receipt.targets,
         "in_flight": receipt.in_flight,
+        "stopping": receipt.stopping,
     }))?;
     wiring.printer.result(if changed { done } else { before });
     Ok(())

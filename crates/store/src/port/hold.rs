@@ -37,4 +37,6 @@ pub struct TenantsReceipt {
     pub targets: u64,
     /// Those that a claim is at work on: it finishes, whatever was asked for.
     pub in_flight: Vec<TenantId>,
+    /// Those that a claim is at work on, and was told to end.
+    pub stopping: Vec<TenantId>,
 }

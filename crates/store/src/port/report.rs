@@ -72,3 +72,16 @@ pub enum Receipt {
     /// The claim was not current: nothing changed.
     Stale,
 }
+
+/// What the store says of a claim.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RenewedClaim {
+    /// Current, and its rollout runs.
+    Live,
+    /// Current, but its rollout was halted, paused or cancelled: finish the version at hand, begin no other.
+    Stop,
+    /// Current, and a person cancelled the target: end what can be taken back, settle, report.
+    Cancel,
+    /// Not current any more: begin nothing.
+    Stale,
+}

@@ -39,6 +39,8 @@ pub(crate) struct Target {
     pub(crate) not_before: Micros,
     /// Its current claim, while there is one; kept after it ended for its epoch.
     pub(crate) claim: Claim,
+    /// Whether a person cancelled it while it was in flight, and nobody has said yet what came of that.
+    pub(crate) cancels: bool,
 }
 
 /// A target's claim.
@@ -81,7 +83,8 @@ impl Target {
 }
 
 const COLUMNS: &str = "targets.rollout, targets.tenant, wave, path, host, place, has_ledger, outcome, applied,
-    failure, attempts, not_before, in_flight, epoch, nonce, owner, lease_until, since, takeover, resolves, labels";
+    failure, attempts, not_before, in_flight, epoch, nonce, owner, lease_until, since, takeover, resolves, labels,
+    cancels";
 
 /// Locks targets in order of (rollout, tenant). Those that do not exist are left out.
 pub(crate) async fn lock(
@@ -137,6 +140,7 @@ fn read(row: &Row) -> Result<Target, Fault> {
             takeover: row.flag(18)?,
             resolves: row.flag(19)?,
         },
+        cancels: row.flag(21)?,
     })
 }
 
@@ -194,14 +198,25 @@ pub(crate) async fn ended<'t>(
                 cause.map(Cause::to_string),
                 failure.transpose()?,
             ),
-            (serde_json::to_string(&target.attempts)?, target.not_before),
+            (
+                serde_json::to_string(&target.attempts)?,
+                target.not_before,
+                i64::from(target.cancels),
+            ),
         ));
     }
     let sql = "UPDATE targets SET in_flight = 0, owner = NULL, lease_until = NULL, outcome = v -> 1 ->> 0,
         applied = v -> 1 ->> 1, class = v -> 2 ->> 0, cause = v -> 2 ->> 1, failure = v -> 2 ->> 2,
-        attempts = v -> 3 ->> 0, not_before = CAST(v -> 3 ->> 1 AS bigint)
+        attempts = v -> 3 ->> 0, not_before = CAST(v -> 3 ->> 1 AS bigint), cancels = CAST(v -> 3 ->> 2 AS bigint)
         FROM {each} WHERE targets.fleet = f AND targets.rollout = v -> 0 ->> 0 AND targets.tenant = v -> 0 ->> 1";
     exactly(tx.exec(sql, vec![each(&rows)?]).await?, rows.len())
+}
+
+/// Notes that claims in flight are to end as cancelled; the rows are locked.
+pub(crate) async fn cancelling(tx: &mut Tx<'_>, keys: &BTreeSet<&TargetRef>) -> Result<(), Fault> {
+    let sql = "UPDATE targets SET cancels = 1 FROM {each}
+        WHERE targets.fleet = f AND targets.rollout = v ->> 0 AND targets.tenant = v ->> 1";
+    exactly(tx.exec(sql, vec![each(&pairs(keys))?]).await?, keys.len())
 }
 
 /// The class of a cause, as its column holds it.

@@ -8,7 +8,7 @@ use crate::perform::{Mode, Verb};
 use crate::port::StoreError;
 
 /// Every step, oldest first. A step that was released is never edited; the next one follows it.
-const STEPS: [&str; 7] = [
+const STEPS: [&str; 8] = [
     include_str!("0001_first.sql"),
     include_str!("0002_kept.sql"),
     include_str!("0003_away.sql"),
@@ -16,6 +16,7 @@ const STEPS: [&str; 7] = [
     include_str!("0005_amendments.sql"),
     include_str!("0006_registry.sql"),
     include_str!("0007_direction.sql"),
+    include_str!("0008_cancels.sql"),
 ];
 
 /// The version this program writes.

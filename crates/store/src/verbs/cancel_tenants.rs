@@ -1,13 +1,15 @@
-//! `tenants cancel`: what has not begun for some tenants is cancelled, in whatever rollout it is.
+//! `tenants cancel`: some tenants are cancelled, in whatever rollout they are. What has not begun is so at once; a claim
+//! that is at work is told, and what it comes to is said by its report.
 
 use std::collections::BTreeSet;
 
 use async_trait::async_trait;
-use sanderling_core::{EventKind, Outcome, TenantId};
+use sanderling_core::{EventKind, Micros, Outcome, TenantId};
 
 use crate::link::{Fault, Tx};
 use crate::perform::{Mode, Verb};
 use crate::port::{StoreError, TargetRef, TenantsReceipt};
+use crate::rows::rollouts::Locked;
 use crate::rows::targets::Target;
 use crate::rows::{holds, rollouts, targets, tenants};
 
@@ -42,12 +44,27 @@ impl Verb for CancelTenants {
         found.retain(|_, target| target.wave.is_some());
         let claims = tenants::lock(tx, &names).await?;
         let (mut receipt, mut on_the_way) = (TenantsReceipt::default(), Vec::new());
-        let mut cancelled = Vec::new();
+        let (mut cancelled, mut told) = (Vec::new(), Vec::new());
         let now = tx.now().await?;
         for (key, mut target) in found {
             let unresolved = claims.get(&key.tenant).is_some_and(|c| c.unresolved);
             match fate(&target, unresolved) {
-                Fate::InFlight => receipt.in_flight.push(key.tenant),
+                Fate::InFlight if target.cancels => receipt.stopping.push(key.tenant),
+                Fate::InFlight => {
+                    let Some(rollout) = locked.get_mut(&key.rollout) else {
+                        continue;
+                    };
+                    let kind = EventKind::CancelAsked {
+                        tenant: key.tenant.clone(),
+                        wave: target.wave()?,
+                        actor: self.actor.clone(),
+                        reason: self.reason.clone(),
+                    };
+                    self.note(tx, rollout, &key.tenant, kind, now).await?;
+                    receipt.changed.push(key.tenant.clone());
+                    receipt.stopping.push(key.tenant.clone());
+                    told.push(key);
+                }
                 Fate::OnTheWay => on_the_way.push(key.tenant),
                 Fate::Over => {}
                 Fate::Becomes(outcome) => {
@@ -58,21 +75,18 @@ impl Verb for CancelTenants {
                     let Some(rollout) = locked.get_mut(&key.rollout) else {
                         continue;
                     };
-                    let before = rollout.rollout.state;
-                    rollout.record(now, kind)?;
-                    let who = (now, self.actor.as_str(), "cancel_tenant");
-                    let detail = format!("tenant {}: {}", key.tenant, self.reason);
-                    rollouts::audit(tx, who, rollout, before.as_str(), &detail).await?;
+                    self.note(tx, rollout, &key.tenant, kind, now).await?;
                     receipt.changed.push(key.tenant);
                 }
             }
         }
         if receipt.changed.is_empty() {
-            refuse(&receipt.in_flight, &on_the_way)?;
+            refuse(&on_the_way)?;
         }
         targets::ended(tx, &cancelled).await?;
+        targets::cancelling(tx, &told.iter().collect()).await?;
         rollouts::save(tx, locked.values()).await?;
-        receipt.targets = cancelled.len() as u64;
+        receipt.targets = (cancelled.len() + told.len()) as u64;
         receipt.in_flight.append(&mut on_the_way);
         Ok(receipt)
     }
@@ -109,7 +123,7 @@ fn fate(target: &Target, unresolved: bool) -> Fate {
 }
 
 /// Nothing could be done: why, and what to type.
-fn refuse(in_flight: &[TenantId], on_the_way: &[TenantId]) -> Result<(), Fault> {
+fn refuse(on_the_way: &[TenantId]) -> Result<(), Fault> {
     let named = |tenants: &[TenantId]| {
         let names: Vec<_> = tenants.iter().take(3).map(TenantId::as_str).collect();
         let more = tenants.len() - names.len();
@@ -118,14 +132,6 @@ fn refuse(in_flight: &[TenantId], on_the_way: &[TenantId]) -> Result<(), Fault> 
             n => format!("{} and {n} more", names.join(", ")),
         }
     };
-    if !in_flight.is_empty() {
-        return Err(StoreError::Refused(format!(
-            "{} in flight, and a claim finishes the version at hand: `sanderling rollout pause ID` stops the rollout after it; \
-             cancel then",
-            named(in_flight)
-        ))
-        .into());
-    }
     if !on_the_way.is_empty() {
         return Err(StoreError::Refused(format!(
             "{} was claimed, and that claim ended without a proof that nothing of it is on its way; let the rollout run until a \
@@ -138,6 +144,22 @@ fn refuse(in_flight: &[TenantId], on_the_way: &[TenantId]) -> Result<(), Fault> 
 }
 
 impl CancelTenants {
+    /// Records what happens to one tenant, and who wanted it.
+    async fn note(
+        &self,
+        tx: &mut Tx<'_>,
+        rollout: &mut Locked,
+        tenant: &TenantId,
+        kind: EventKind,
+        now: Micros,
+    ) -> Result<(), Fault> {
+        let before = rollout.rollout.state;
+        rollout.record(now, kind)?;
+        let who = (now, self.actor.as_str(), "cancel_tenant");
+        let detail = format!("tenant {tenant}: {}", self.reason);
+        rollouts::audit(tx, who, rollout, before.as_str(), &detail).await
+    }
+
     fn event(&self, target: &Target, outcome: Outcome) -> Result<EventKind, Fault> {
         Ok(EventKind::TenantCancelled {
             tenant: target.key.tenant.clone(),

@@ -142,6 +142,7 @@ async fn follow(
         changed: changed.iter().map(|tenant| (*tenant).clone()).collect(),
         targets,
         in_flight: holds::in_flight(tx, changed).await?,
+        stopping: Vec::new(),
     })
 }
 

@@ -1,4 +1,4 @@
-//! `renew` and `may_continue`: is a claim still the worker's, and does its rollout still run.
+//! `renew` and `may_continue`: is a claim still the worker's, does its rollout still run, and has a person cancelled it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -31,7 +31,7 @@ impl Verb for Renew {
             .held
             .iter()
             .map(|held| match current.get(&held.target) {
-                Some((epoch, state)) if *epoch == held.epoch => alive(*state),
+                Some((epoch, state, cancels)) if *epoch == held.epoch => alive(*state, *cancels),
                 _ => RenewedClaim::Stale,
             })
             .collect();
@@ -60,8 +60,9 @@ impl Renew {
         &self,
         tx: &mut Tx<'_>,
         keys: &BTreeSet<&TargetRef>,
-    ) -> Result<BTreeMap<TargetRef, (Epoch, RolloutState)>, Fault> {
-        let sql = "SELECT targets.rollout, targets.tenant, targets.epoch, rollouts.state
+    ) -> Result<BTreeMap<TargetRef, (Epoch, RolloutState, bool)>, Fault> {
+        let sql =
+            "SELECT targets.rollout, targets.tenant, targets.epoch, rollouts.state, targets.cancels
             FROM {each} JOIN targets
             ON targets.fleet = f AND targets.rollout = v ->> 0 AND targets.tenant = v ->> 1
             JOIN rollouts ON rollouts.fleet = $1 AND rollouts.id = targets.rollout
@@ -76,14 +77,17 @@ impl Renew {
                     rollout: RolloutId::new(row.text(0)?),
                     tenant: TenantId::new(row.text(1)?),
                 };
-                Ok((key, (Epoch(row.int(2)?), rollouts::state(row, 3)?)))
+                let epoch = Epoch(row.int(2)?);
+                Ok((key, (epoch, rollouts::state(row, 3)?, row.flag(4)?)))
             })
             .collect()
     }
 }
 
-fn alive(state: RolloutState) -> RenewedClaim {
-    if state == RolloutState::Running {
+fn alive(state: RolloutState, cancels: bool) -> RenewedClaim {
+    if cancels {
+        RenewedClaim::Cancel
+    } else if state == RolloutState::Running {
         RenewedClaim::Live
     } else {
         RenewedClaim::Stop
@@ -101,7 +105,7 @@ impl Verb for MayContinue {
     const MODE: Mode = Mode::Single;
 
     async fn run(&self, tx: &mut Tx<'_>) -> Result<RenewedClaim, Fault> {
-        let sql = "SELECT rollouts.state FROM targets
+        let sql = "SELECT rollouts.state, targets.cancels FROM targets
             JOIN rollouts ON rollouts.fleet = $1 AND rollouts.id = targets.rollout
             WHERE targets.fleet = $1 AND targets.rollout = $2 AND targets.tenant = $3 AND targets.epoch = $4
             AND targets.in_flight = 1";
@@ -110,7 +114,7 @@ impl Verb for MayContinue {
             .row(sql, values![&target.rollout, &target.tenant, *epoch])
             .await?;
         match row {
-            Some(row) => Ok(alive(rollouts::state(&row, 0)?)),
+            Some(row) => Ok(alive(rollouts::state(&row, 0)?, row.flag(1)?)),
             None => Ok(RenewedClaim::Stale),
         }
     }

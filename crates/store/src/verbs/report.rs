@@ -133,7 +133,11 @@ fn end(
         target.claim.epoch,
     );
     target.claim.in_flight = false;
-    let kind = match &as_it_stands(locked, wave, result) {
+    let stands = match target.cancels {
+        true => as_cancelled(result),
+        false => result.clone(),
+    };
+    let kind = match &as_it_stands(locked, wave, target.cancels, &stands) {
         TargetResult::Ended {
             outcome,
             applied,
@@ -184,6 +188,8 @@ fn end(
         target.outcome = locked.rollout.outcome_of_release();
         target.failure = None;
     }
+    // What is pending still is settled by the next claim, which only says what became of it.
+    target.cancels &= target.outcome == Outcome::Pending;
     Ok(if locked.record(now, kind)? {
         Receipt::Halted
     } else {
@@ -191,10 +197,46 @@ fn end(
     })
 }
 
+/// What a report of a claim means whose target a person cancelled. It has ended where nothing of it can take effect any
+/// more; else it is pending until a claim has settled it. What was committed before, or failed, did so.
+fn as_cancelled(result: &TargetResult) -> TargetResult {
+    let (applied, fenced) = match result {
+        TargetResult::Retry {
+            applied, fenced, ..
+        }
+        | TargetResult::HostAway {
+            applied, fenced, ..
+        }
+        | TargetResult::Released { applied, fenced } => (applied.clone(), *fenced),
+        TargetResult::Ended {
+            outcome: Outcome::Deferred,
+            applied,
+            ..
+        } => (applied.clone(), false),
+        TargetResult::Ended { .. } => return result.clone(),
+    };
+    if !fenced {
+        return TargetResult::Released { applied, fenced };
+    }
+    TargetResult::Ended {
+        outcome: match applied.is_empty() {
+            true => Outcome::Cancelled,
+            false => Outcome::Partial,
+        },
+        applied,
+        failure: None,
+    }
+}
+
 /// What a report means now, which may be another thing than when the worker asked: a tenant between two versions goes
 /// on when its rollout runs again, one that is given back to a cancelled rollout has moved all the same, and nothing is
 /// deferred where no sweep comes any more.
-fn as_it_stands(locked: &Locked, wave: usize, result: &TargetResult) -> TargetResult {
+fn as_it_stands(
+    locked: &Locked,
+    wave: usize,
+    cancels: bool,
+    result: &TargetResult,
+) -> TargetResult {
     let partial = |applied: &Vec<Version>| TargetResult::Ended {
         outcome: Outcome::Partial,
         applied: applied.clone(),
@@ -227,7 +269,7 @@ fn as_it_stands(locked: &Locked, wave: usize, result: &TargetResult) -> TargetRe
                 applied,
                 ..
             },
-        ) => TargetResult::Released {
+        ) if !cancels => TargetResult::Released {
             applied: applied.clone(),
             fenced: true,
         },

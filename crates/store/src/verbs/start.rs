@@ -117,7 +117,9 @@ impl Start {
                 .get(&target.key.tenant)
                 .copied()
                 .ok_or_else(|| corrupt(format!("tenant {} has no row", target.key.tenant)))?;
-            let target = self.claim(target, wanted, before, now, locked.runs());
+            // Who is cancelled is only settled, and said to be.
+            let applies = locked.runs() && !target.cancels;
+            let target = self.claim(target, wanted, before, now, applies);
             locked.record(now, self.event(&target, wave, takeover))?;
             granted.push(target);
         }
@@ -140,7 +142,7 @@ impl Start {
         wanted: &Wanted,
         before: Claims,
         now: Micros,
-        runs: bool,
+        applies: bool,
     ) -> Target {
         let claim = Claim {
             in_flight: true,
@@ -150,7 +152,7 @@ impl Start {
             lease_until: until(now, self.lease),
             since: now,
             takeover: before.unresolved,
-            resolves: !runs,
+            resolves: !applies,
         };
         let mut attempts = target.attempts;
         if target.claim.in_flight && target.claim.owner.is_some() {

@@ -81,6 +81,7 @@ pub(crate) async fn a_held_tenant_does_not_start(backend: Backend) {
             changed: names([0, 1, 77]),
             targets: 1,
             in_flight: names([0]),
+            stopping: Vec::new(),
         }
     );
     assert_eq!(pin(&store, [0, 1, 77]).await, TenantsReceipt::default());
@@ -227,20 +228,19 @@ pub(crate) async fn tenants_are_cancelled_one_by_one(backend: Backend) {
         let tenants = names(tenants.iter().copied());
         store.cancel_tenants(&tenants, "leaves", "anna").await
     };
-    for (n, words) in [(0, "in flight"), (3, "on its way")] {
-        match cancel(&[n]).await {
-            Err(StoreError::Refused(why)) => assert!(why.contains(words), "{why}"),
-            other => panic!("{other:?}"),
-        }
+    match cancel(&[3]).await {
+        Err(StoreError::Refused(why)) => assert!(why.contains("on its way"), "{why}"),
+        other => panic!("{other:?}"),
     }
     assert_eq!(cancel(&[1, 77]).await.unwrap(), TenantsReceipt::default());
     let receipt = cancel(&[0, 1, 2, 3, 4]).await.unwrap();
     assert_eq!(
         receipt,
         TenantsReceipt {
-            changed: names([2, 4]),
-            targets: 2,
-            in_flight: names([0, 3]),
+            changed: names([0, 2, 4]),
+            targets: 3,
+            in_flight: names([3]),
+            stopping: names([0]),
         }
     );
     assert_eq!(cancel(&[2, 4]).await.unwrap(), TenantsReceipt::default());

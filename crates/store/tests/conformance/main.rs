@@ -6,6 +6,7 @@
 
 mod amend;
 mod backend;
+mod cancels;
 mod claims;
 mod commands;
 mod concurrency;
@@ -109,6 +110,10 @@ macro_rules! backends {
                 a_release_at_a_gate_that_says_nothing, a_hold_that_ends_by_itself_at_a_gate, a_release_while_a_gate_has_halted_it,
                 a_hold_that_ends_in_a_pause_at_a_gate, a_retry_of_who_is_held_passes_no_gate,
                 a_skipped_gate_stays_skipped_when_a_hold_ends, the_last_held_tenant_is_skipped_at_a_gate,
+            },
+            cancels::{
+                a_claim_is_told_that_its_target_is_cancelled, what_a_cancelled_claim_says_counts,
+                a_cancelled_claim_that_settled_nothing_has_not_ended, a_takeover_of_a_cancelled_target_only_resolves,
             },
             table::{ every_verb_from_every_state },
             serving::{

@@ -5,6 +5,7 @@
     reason = "a test that cannot go on panics with what it saw"
 )]
 
+mod cancel;
 mod late;
 mod scene;
 

@@ -200,3 +200,40 @@ fn nobody_amends_what_is_under_way() {
     assert!(refused(&mut rollout, "b"), "the same bundle");
     record(&mut rollout, amend("b2"));
 }
+
+#[test]
+fn who_is_in_flight_is_cancelled_by_its_claim() {
+    let ask = |tenant: &str| EventKind::CancelAsked {
+        tenant: TenantId::new(tenant),
+        wave: 0,
+        actor: "eve".into(),
+        reason: "leaves".into(),
+    };
+    let mut rollout = open(2, None);
+    assert!(
+        rollout.record(Micros(1), ask("t0-0")).is_err(),
+        "not in flight"
+    );
+    record(&mut rollout, started("t0-0", 0, 1));
+    record(&mut rollout, ask("t0-0"));
+    assert!(
+        rollout.record(Micros(1), ask("t0-0")).is_err(),
+        "once is enough"
+    );
+    let EventKind::Started { worker, host, .. } = started("t0-0", 0, 2) else {
+        panic!("a start")
+    };
+    let takeover = EventKind::Started {
+        tenant: TenantId::new("t0-0"),
+        wave: 0,
+        host,
+        epoch: crate::ids::Epoch(2),
+        worker,
+        takeover: true,
+    };
+    record(&mut rollout, takeover);
+    assert!(rollout.in_flight[&TenantId::new("t0-0")].cancelling);
+    record(&mut rollout, ended("t0-0", 0, 2, Outcome::Cancelled));
+    assert_eq!(rollout.waves[0].counts.get(Outcome::Cancelled), 1);
+    assert_eq!(rollout.tally.failed, 0);
+}

@@ -1,0 +1,1 @@
+ALTER TABLE targets ADD COLUMN cancels bigint NOT NULL DEFAULT 0;
