@@ -114,7 +114,7 @@ pub fn plan(input: &PlanInput<'_>) -> Result<Plan, PlanError> {
 /// Makes the plan, and says why it is as it is.
 ///
 /// # Errors
-/// As [`plan`].
+/// As [`plan()`].
 pub fn explained(input: &PlanInput<'_>) -> Result<(Plan, Explanation), PlanError> {
     validate(input.waves)?;
     check::check(input)?;

@@ -67,16 +67,7 @@ impl Message {
                 }
                 message.push(Part::Setting, &guard.search_path());
             }
-            if let Some(role) = guard.assume_role(marker)? {
-                message.push(Part::Role, &role);
-            }
-            message.limits(limits, step);
-            for (number, statement) in step.statements.iter().enumerate() {
-                message.push(Part::Body(index, number), &statement.text);
-            }
-            for statement in AS_LOGIN {
-                message.push(Part::Setting, statement);
-            }
+            message.body(guard, limits, marker, (index, step))?;
             message.push(Part::Tail(index), &guard.leave(marker, step, made)?);
         }
         message.commit(guard.assume_role(marker)?);
@@ -84,6 +75,27 @@ impl Message {
             message.push(Part::Evidence, &guard.evidence(marker, last)?);
         }
         Ok(message)
+    }
+
+    /// A step's statements with the role and the limits that they run under, and the way back to the login role.
+    pub(crate) fn body(
+        &mut self,
+        guard: &Guard,
+        limits: &Limits,
+        marker: &str,
+        (index, step): (usize, &Step<'_>),
+    ) -> Result<(), Failure> {
+        if let Some(role) = guard.assume_role(marker)? {
+            self.push(Part::Role, &role);
+        }
+        self.limits(limits, step);
+        for (number, statement) in step.statements.iter().enumerate() {
+            self.push(Part::Body(index, number), &statement.text);
+        }
+        for statement in AS_LOGIN {
+            self.push(Part::Setting, statement);
+        }
+        Ok(())
     }
 
     /// The text to send.
@@ -129,7 +141,7 @@ impl Message {
     }
 
     /// A step's own limits; what it does not set is the session's, set at start-up.
-    pub(super) fn limits(&mut self, limits: &Limits, step: &Step<'_>) {
+    fn limits(&mut self, limits: &Limits, step: &Step<'_>) {
         let settings = [
             ("lock_timeout", step.lock_timeout_ms, limits.lock_timeout_ms),
             (

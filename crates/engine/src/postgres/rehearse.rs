@@ -75,16 +75,7 @@ fn lay_out(
             message.push(Part::Setting, &mark("SELECT"));
             message.push(Part::Setting, &guard.search_path());
         }
-        if let Some(role) = guard.assume_role(marker)? {
-            message.push(Part::Role, &role);
-        }
-        message.limits(limits, step);
-        for (number, statement) in step.statements.iter().enumerate() {
-            message.push(Part::Body(index, number), &statement.text);
-        }
-        for statement in AS_LOGIN {
-            message.push(Part::Setting, statement);
-        }
+        message.body(guard, limits, marker, (index, step))?;
         message.push(Part::Tail(index), &guard.stayed(marker));
     }
     // What is deferred to a commit would run there.
