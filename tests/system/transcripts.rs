@@ -38,6 +38,7 @@ macro_rules! transcripts {
 transcripts!(
     amend,
     configuration,
+    down,
     everyday,
     gates,
     holds,

@@ -8,7 +8,7 @@ mod text;
 
 use sanderling_coordinator::Planned;
 use sanderling_core::summary::RolloutSummary;
-use sanderling_core::{Direction, Outcome, OutcomeCounts, Rollout, RolloutId};
+use sanderling_core::{Direction, Outcome, OutcomeCounts, Rollout, RolloutId, Version};
 use sanderling_store::RolloutRecord;
 
 pub(crate) use text::text;
@@ -84,6 +84,9 @@ pub(crate) fn nothing_to_do(wiring: &Wiring, planned: &Planned) -> anyhow::Resul
             "nothing to do: {tenants} at version {}",
             planned.plan.target
         ),
+        Direction::Down if planned.plan.target == Version::nothing() => {
+            format!("nothing to take back: {tenants} without a migration")
+        }
         Direction::Down => format!(
             "nothing to take back: {tenants} not above {}",
             render::stays(&planned.plan.target)

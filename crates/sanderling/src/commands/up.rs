@@ -59,6 +59,7 @@ pub(crate) async fn ride(
         return Ok(Exit::Done);
     }
     if planned.plan.targets.is_empty() && at_work(existing.as_deref(), &planned).await?.is_none() {
+        warn_of_the_other_way(wiring, existing.as_deref(), &planned).await?;
         return plan::nothing_to_do(wiring, &planned);
     }
     if !embedded {
@@ -123,6 +124,27 @@ fn finish(wiring: &Wiring, record: &RolloutRecord) -> anyhow::Result<Exit> {
     wiring.printer.result(&render::ending(&record.rollout));
     plan::summary(wiring, record)?;
     Ok(Exit::of(record.rollout.state))
+}
+
+/// There is nothing to do yet: a rollout that goes the other way and has not ended may be about to change that.
+async fn warn_of_the_other_way(
+    wiring: &Wiring,
+    store: Option<&dyn Store>,
+    planned: &Planned,
+) -> Result<(), StoreError> {
+    let Some(store) = store else { return Ok(()) };
+    let active = store.rollouts(true, 100).await?;
+    let others = active.iter().map(|record| &record.rollout);
+    for other in others.filter(|other| other.direction != planned.plan.direction) {
+        wiring.printer.warn(&format!(
+            "rollout {id} is {state} {whither} ({outcomes}); `sanderling rollout show {id}` says what is to be done with it",
+            id = other.id,
+            state = other.state,
+            whither = render::whither(other.direction, &other.target),
+            outcomes = render::counts(&other.outcomes())
+        ));
+    }
+    Ok(())
 }
 
 /// The active rollout of the same bundle and target that has one of these tenants in flight or waits for it, if there is
