@@ -17,12 +17,13 @@ pub(crate) struct Beliefs {
 /// Targets that say something about their tenant: it was claimed, or was found to be there already.
 const SPEAKS: &str = "(t.epoch > 0 OR t.outcome = 'up_to_date')";
 
-/// Newer targets that make older ones needless: the tenant got where they led, upwards. The way down says nothing of what
-/// stays in effect.
-const SETTLES: &str = "EXISTS (SELECT 1 FROM targets AS newer
-    JOIN rollouts AS above ON above.fleet = $1 AND above.id = newer.rollout AND above.direction = 'up'
-    WHERE newer.fleet = $1 AND newer.tenant = t.tenant AND newer.number > t.number
-    AND newer.outcome IN ('succeeded', 'up_to_date') AND (newer.epoch > 0 OR newer.outcome = 'up_to_date'))";
+/// The newest target of each tenant that makes older ones needless: the tenant got where that one led, upwards. The way down
+/// says nothing of what stays in effect. One number for each tenant, and no question for each target: asked so, a server
+/// that knows nothing yet of the table's size takes some 20 s for 520 tenants.
+const SETTLED: &str = "SELECT t.tenant, MAX(t.number) AS number FROM page
+    JOIN targets AS t ON t.fleet = $1 AND t.tenant = page.tenant
+    JOIN rollouts AS above ON above.fleet = $1 AND above.id = t.rollout AND above.direction = 'up'
+    WHERE t.outcome IN ('succeeded', 'up_to_date')";
 
 #[async_trait]
 impl Verb for Beliefs {
@@ -33,17 +34,19 @@ impl Verb for Beliefs {
         // Both lists are read in the order of an index and end at the limit. Not every tenant is in both: one that was
         // always up to date was never numbered, one whose number was raised by hand may have no target.
         let sql = format!(
-            "SELECT {RECORD}, page.tenant, COALESCE(n.epoch, 0) FROM (
+            "WITH page AS MATERIALIZED (
                 SELECT both_lists.tenant FROM (
                     SELECT tenant FROM (SELECT tenant FROM tenants
                         WHERE fleet = $1 AND tenant > $2 ORDER BY tenant LIMIT $3) AS numbered
                     UNION SELECT tenant FROM (SELECT DISTINCT t.tenant FROM targets AS t
                         WHERE t.fleet = $1 AND t.tenant > $2 AND {SPEAKS} ORDER BY t.tenant LIMIT $3) AS targeted
                 ) AS both_lists ORDER BY both_lists.tenant LIMIT $3
-             ) AS page
+             ), settled AS MATERIALIZED ({SETTLED} AND {SPEAKS} GROUP BY t.tenant)
+             SELECT {RECORD}, page.tenant, COALESCE(n.epoch, 0) FROM page
              LEFT JOIN tenants AS n ON n.fleet = $1 AND n.tenant = page.tenant
+             LEFT JOIN settled ON settled.tenant = page.tenant
              LEFT JOIN targets AS t ON t.fleet = $1 AND t.tenant = page.tenant AND {SPEAKS}
-                AND (t.in_flight = 1 OR NOT {SETTLES})
+                AND (t.in_flight = 1 OR settled.number IS NULL OR t.number >= settled.number)
              LEFT JOIN rollouts AS r ON r.fleet = $1 AND r.id = t.rollout
              ORDER BY page.tenant, t.number DESC"
         );
