@@ -43,7 +43,8 @@ const HOMES: &[(&str, &[&str])] = &[
     ("stateright", &["sanderling-simulator"]),
     ("csv", &["sanderling-registry"]),
     ("fail", &["sanderling-failpoints"]),
-    ("serde-saphyr", &["sanderling-registry"]),
+    // In `sanderling` for tests: rules, provisioning and the compose file are YAML.
+    ("serde-saphyr", &["sanderling-registry", "sanderling"]),
 ];
 
 /// One direct dependency of a member.
