@@ -64,6 +64,18 @@ pub enum Rule {
 }
 
 impl Rule {
+    /// Every rule, in the order of this enum.
+    pub const ALL: [Self; 8] = [
+        Self::MaxFailures,
+        Self::MaxFailurePercent,
+        Self::MaxConsecutive,
+        Self::SameCause,
+        Self::ClassLimits,
+        Self::StallAfter,
+        Self::MaxDuration,
+        Self::Gate,
+    ];
+
     /// The name used in configuration and JSON.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -6,6 +6,7 @@ pub mod bundle;
 pub mod cause;
 pub mod decide;
 mod direction;
+mod eta;
 pub mod event;
 pub mod fold;
 pub mod gate;

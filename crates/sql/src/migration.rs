@@ -25,6 +25,14 @@ pub enum Dialect {
 impl Dialect {
     /// Every dialect.
     pub const ALL: [Self; 2] = [Self::Postgres, Self::Sqlite];
+
+    /// The word for programs: labels of metrics, traits of tenants.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Postgres => "postgres",
+            Self::Sqlite => "sqlite",
+        }
+    }
 }
 
 impl fmt::Display for Dialect {

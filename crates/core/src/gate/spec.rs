@@ -248,6 +248,16 @@ impl Gate {
     }
 }
 
+impl GateKind {
+    /// The word for programs: labels of metrics.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Bake(_) => "bake",
+            Self::Promql(_) => "promql",
+        }
+    }
+}
+
 impl fmt::Display for GateKind {
     /// What must be seen, in words.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

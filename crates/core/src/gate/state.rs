@@ -97,6 +97,17 @@ impl GateState {
         self.skipped.is_some() || self.verdict == Some(Verdict::Pass)
     }
 
+    /// Everything that [`GateState::state`] may say.
+    pub const STATES: [&str; 7] = [
+        "waiting",
+        "open",
+        "pass",
+        "fail",
+        "inconclusive",
+        "error",
+        "skipped",
+    ];
+
     /// `waiting` for its wave, `open`, `skipped`, or its verdict.
     pub fn state(&self) -> &'static str {
         match (&self.skipped, self.verdict, self.since) {
