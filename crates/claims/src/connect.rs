@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::memory::MemoryClaims;
+use crate::metered::Metered;
 use crate::port::{Claims, ClaimsError};
 use crate::redis::{RedisClaims, Server};
 
@@ -28,9 +29,11 @@ pub struct Pong {
 /// When the URL is not one of `memory://`, `redis://…`, `rediss://…`.
 pub fn connect(url: &str, fleet: &str, ttl: Duration) -> Result<Arc<dyn Claims>, ClaimsError> {
     if is_memory(url) {
-        return Ok(Arc::new(MemoryClaims::of_fleet(fleet)));
+        let memory = MemoryClaims::of_fleet(fleet);
+        return Ok(Arc::new(Metered::new("memory", memory)));
     }
-    Ok(Arc::new(RedisClaims::new(server(url)?, fleet, ttl)))
+    let redis = RedisClaims::new(server(url)?, fleet, ttl);
+    Ok(Arc::new(Metered::new("redis", redis)))
 }
 
 /// Asks the server once, waiting for at most `patience`.

@@ -3,6 +3,7 @@
 mod bell;
 mod connect;
 mod memory;
+mod metered;
 mod port;
 mod redis;
 

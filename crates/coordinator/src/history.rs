@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use sanderling_core::{BundleHash, Direction, EventKind, Outcome, TenantId};
+use sanderling_core::{BundleHash, Direction, Event, EventKind, Outcome, Rollout, TenantId};
 use sanderling_store::{Store, StoreError, TargetFilter};
+use sanderling_telemetry::Pace;
 
 /// Rollouts that are looked through for failures, newest first.
 const FAILURES_OF: u32 = 50;
@@ -53,9 +54,7 @@ pub(crate) async fn known_failures(
 pub(crate) async fn version_ms(store: &dyn Store) -> Result<Option<u64>, StoreError> {
     let mut times = Vec::new();
     for record in store.rollouts(false, PACE_OF).await? {
-        let rollout = &record.rollout;
-        let after = rollout.last_seq.saturating_sub(i64::from(PACE_EVENTS));
-        let events = store.events(&rollout.id, after.max(0), PACE_EVENTS).await?;
+        let events = last_events(store, &record.rollout).await?;
         times.extend(events.into_iter().filter_map(|event| match event.kind {
             EventKind::Ended {
                 outcome: Outcome::Succeeded,
@@ -69,4 +68,19 @@ pub(crate) async fn version_ms(store: &dyn Store) -> Result<Option<u64>, StoreEr
     times.sort_unstable();
     // A version that took less than a millisecond takes one: nothing takes no time.
     Ok(times.get(times.len() / 2).map(|ms| (*ms).max(1)))
+}
+
+/// What the targets of a rollout take that ended last, one claim each.
+pub(crate) async fn pace(store: &dyn Store, rollout: &Rollout) -> Result<Option<Pace>, StoreError> {
+    let events = last_events(store, rollout).await?;
+    let times = events.into_iter().filter_map(|event| match event.kind {
+        EventKind::Ended { duration_ms, .. } => Some(duration_ms.max(1)),
+        _ => None,
+    });
+    Ok(Pace::of(times.collect()))
+}
+
+async fn last_events(store: &dyn Store, rollout: &Rollout) -> Result<Vec<Event>, StoreError> {
+    let after = rollout.last_seq.saturating_sub(i64::from(PACE_EVENTS));
+    store.events(&rollout.id, after.max(0), PACE_EVENTS).await
 }

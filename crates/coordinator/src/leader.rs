@@ -9,8 +9,12 @@ use sanderling_core::rollout::Action;
 use sanderling_core::{Micros, RolloutId, WorkerId};
 use sanderling_failpoints::failpoint;
 use sanderling_store::{Leadership, RolloutRecord, Store, StoreError};
+use sanderling_telemetry::Pulse;
+use sanderling_telemetry::catalogue::GATE_EVALUATIONS;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use crate::figures::Figures;
 use crate::gates::{Asked, Providers};
 use crate::status::hosts_away;
 use crate::watch::Watch;
@@ -38,6 +42,9 @@ pub struct Coordinator {
     claims: Arc<dyn Claims>,
     providers: Arc<Providers>,
     asked: Asked,
+    figures: Figures,
+    leads: watch::Sender<bool>,
+    pulse: Arc<Pulse>,
 }
 
 impl Coordinator {
@@ -54,7 +61,20 @@ impl Coordinator {
             claims,
             providers: Arc::new(providers),
             asked: Asked::default(),
+            figures: Figures::new(),
+            leads: watch::Sender::new(false),
+            pulse: Arc::default(),
         }
+    }
+
+    /// What says whether it can work.
+    pub fn pulse(&self) -> Arc<Pulse> {
+        Arc::clone(&self.pulse)
+    }
+
+    /// What says whether it leads.
+    pub fn leads(&self) -> watch::Receiver<bool> {
+        self.leads.subscribe()
     }
 
     /// Leads whenever it can, until `drain` is cancelled; then gives leadership up. Errors are logged and waited out.
@@ -66,6 +86,8 @@ impl Coordinator {
             let mut pause = self.options.poll.min(self.options.lease / 3);
             match self.store.lead(&self.options.id, self.options.lease).await {
                 Ok(Some(leadership)) => {
+                    self.pulse.beat();
+                    self.leads.send_replace(true);
                     if leading.is_none() {
                         tracing::info!(epoch = leadership.epoch, "leading");
                     }
@@ -81,13 +103,19 @@ impl Coordinator {
                     leading = Some(leadership);
                 }
                 Ok(None) => {
+                    self.pulse.beat();
+                    self.follows();
                     watch = Watch::default();
                     self.asked.forget();
                     if leading.take().is_some() {
                         tracing::info!("another coordinator leads now");
                     }
                 }
-                Err(error) => tracing::warn!(%error, "leadership not renewed; trying again"),
+                Err(error) => {
+                    self.pulse.missed(&error);
+                    self.follows();
+                    tracing::warn!(%error, "leadership not renewed; trying again");
+                }
             }
             tokio::select! {
                 () = self.claims.wait(pause) => {}
@@ -95,11 +123,19 @@ impl Coordinator {
                 () = drain.cancelled() => {}
             }
         }
+        self.pulse.stops();
+        self.follows();
         if let Some(leadership) = leading
             && let Err(error) = self.store.resign(&leadership).await
         {
             tracing::debug!(%error, "leadership not given up; it ends with its lease");
         }
+    }
+
+    /// What only a leader knows is not shown by anybody else.
+    fn follows(&mut self) {
+        self.leads.send_replace(false);
+        self.figures.clear();
     }
 
     /// Looks after every active rollout once. Returns how soon it wants to look again.
@@ -116,6 +152,7 @@ impl Coordinator {
         let may_stall = active.iter().any(|record| record.rollout.may_stall());
         let away = may_stall && !hosts_away(&*self.store).await?.is_empty();
         watch.look(&active, away);
+        self.figures.show(&*self.store, &active).await;
         for record in active {
             let id = record.rollout.id.clone();
             match self.look_after(leadership, record, watch.since(&id)).await {
@@ -177,6 +214,7 @@ impl Coordinator {
                 Ok(()) => {
                     failpoint!("coordinator.after_act");
                     log(&id, action);
+                    count(&record, action);
                     acted = true;
                 }
                 Err(StoreError::Conflict(_)) => {}
@@ -212,5 +250,22 @@ fn log(id: &RolloutId, action: &Action) {
             tracing::info!(rollout = %id, wave, gate, evaluation, number, %result, "gate measured");
         }
         action => tracing::info!(rollout = %id, ?action, "done"),
+    }
+}
+
+/// Counts what a gate measured.
+fn count(record: &RolloutRecord, action: &Action) {
+    let Action::MeasuredGate {
+        wave,
+        gate,
+        measurement,
+        ..
+    } = action
+    else {
+        return;
+    };
+    let wave = record.rollout.waves.get(*wave);
+    if let Some(gate) = wave.and_then(|wave| wave.gates.get(*gate)) {
+        GATE_EVALUATIONS.one([gate.gate.kind.as_str(), measurement.result.as_str()]);
     }
 }

@@ -1,7 +1,9 @@
 #![doc = include_str!("../README.md")]
 
 mod amend;
+mod figures;
 mod fleet;
+mod fleet_watch;
 mod gates;
 mod history;
 mod holds;
@@ -18,6 +20,7 @@ mod watch;
 
 pub use amend::{AmendError, Amended, amend};
 pub use fleet::Fleet;
+pub use fleet_watch::{FleetWatch, Load};
 pub use gates::{Provider, Providers};
 pub use holds::select_any;
 pub use leader::{Coordinator, CoordinatorOptions};

@@ -170,9 +170,6 @@ async fn inspections(
 
 /// Catalogs are compared within an engine only. The server's major version is part of the fingerprint itself.
 pub(crate) fn engine(fleet: &Fleet, tenant: &Tenant) -> String {
-    match fleet.hosts.dialect(&tenant.place.host) {
-        Ok(Dialect::Postgres) => "postgres".into(),
-        Ok(Dialect::Sqlite) => "sqlite".into(),
-        Err(_) => "unknown".into(),
-    }
+    let dialect = fleet.hosts.dialect(&tenant.place.host);
+    dialect.map_or("unknown", Dialect::as_str).into()
 }

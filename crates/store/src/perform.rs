@@ -4,11 +4,12 @@
 //! transaction, and what the verb did is either committed or rolled back.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use sanderling_core::StoreId;
 use sanderling_failpoints::failpoint;
+use sanderling_telemetry::catalogue::{STORE_ERRORS, STORE_REQUESTS};
 
 use crate::link::{Connector, Fault, Pool, Tx};
 use crate::port::StoreError;
@@ -32,6 +33,8 @@ pub(crate) enum Mode {
 pub(crate) trait Verb: Send + Sync + 'static {
     /// What it answers.
     type Out: Send + 'static;
+    /// What metrics call it: the port's name of the verb.
+    const NAME: &str;
     /// What it needs.
     const MODE: Mode;
     /// How long it may take in all. After that its connection is closed and nothing is known of its effect.
@@ -80,10 +83,16 @@ impl Control {
     }
 
     async fn run<V: Verb>(&self, verb: &V) -> Result<V::Out, StoreError> {
-        match tokio::time::timeout(V::LIMIT, self.tried(verb)).await {
+        let asked = Instant::now();
+        let result = match tokio::time::timeout(V::LIMIT, self.tried(verb)).await {
             Ok(result) => result,
             Err(_) => Err(self.unavailable(format!("no answer within {:?}", V::LIMIT))),
+        };
+        STORE_REQUESTS.took([V::NAME], asked.elapsed());
+        if let Err(error) = &result {
+            STORE_ERRORS.one([V::NAME, error.kind()]);
         }
+        result
     }
 
     async fn tried<V: Verb>(&self, verb: &V) -> Result<V::Out, StoreError> {

@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use sanderling_claims::LockKey;
-use sanderling_core::{Epoch, Nonce};
+use sanderling_core::{Epoch, HostName, Nonce};
 use sanderling_store::{Held, RenewedClaim, TargetRef};
 use tokio::sync::watch;
 
 /// One claim as this process knows it.
 #[derive(Clone, Debug)]
 struct Claimed {
+    host: HostName,
     epoch: Epoch,
     lock: (LockKey, Nonce),
     said: RenewedClaim,
@@ -28,11 +29,12 @@ impl HeldClaims {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Notes a granted claim and the lock taken for it.
-    pub(crate) fn insert(&self, held: Held, lock: (LockKey, Nonce)) {
+    /// Notes a granted claim on a host and the lock taken for it.
+    pub(crate) fn insert(&self, held: Held, host: HostName, lock: (LockKey, Nonce)) {
         self.claims().insert(
             held.target,
             Claimed {
+                host,
                 epoch: held.epoch,
                 lock,
                 said: RenewedClaim::Live,
@@ -88,6 +90,15 @@ impl HeldClaims {
         claims
             .get(target)
             .map(|claimed| claimed.cancelled.subscribe())
+    }
+
+    /// How many claims there are on each host.
+    pub(crate) fn by_host(&self) -> BTreeMap<HostName, u64> {
+        let mut hosts = BTreeMap::new();
+        for claimed in self.claims().values() {
+            *hosts.entry(claimed.host.clone()).or_default() += 1;
+        }
+        hosts
     }
 
     /// All claims, and the locks taken for them.

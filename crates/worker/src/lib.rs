@@ -7,6 +7,7 @@ mod circuit;
 mod claim;
 mod found;
 mod held;
+mod meters;
 mod migrate;
 mod renew;
 mod report;

@@ -20,6 +20,7 @@ use crate::bundles::{Bundles, PreparedBundle};
 use crate::circuit::{Circuits, Probe};
 use crate::found::{busy, edited, half_way, is_done, left_half_way, lost_too_many_workers};
 use crate::held::HeldClaims;
+use crate::meters::{LockMeter, StepMeter};
 
 /// What every job of a worker shares.
 pub(crate) struct Context {
@@ -187,6 +188,8 @@ impl<'a> Job<'a> {
         let accepted = self.grant.accepted.clone();
         let steps = self.steps(bundle, &accepted, versions).await?;
         let mut busy_since = None;
+        let mut lock = LockMeter::new(&self.context.hosts, &self.grant.place.host);
+        let meter = StepMeter::of(&self.context.hosts, &self.grant.place.host, &steps);
         loop {
             self.session().await?;
             if self.waited {
@@ -194,11 +197,14 @@ impl<'a> Job<'a> {
             }
             let session = self.session().await?;
             failpoint!("worker.before_message");
+            let sent = Instant::now();
             let outcome = match steps.as_slice() {
                 [step] => session.step(step).await,
                 all => session.steps(all).await,
             };
             failpoint!("worker.after_answer");
+            meter.answered(&outcome, sent);
+            lock.answered(&outcome);
             let (failure, fault) = match outcome {
                 StepOutcome::Applied(evidence) => {
                     self.settled = true;

@@ -8,11 +8,14 @@ use sanderling_core::{Serves, WorkerId};
 use sanderling_engine::Hosts;
 use sanderling_failpoints::failpoint;
 use sanderling_store::{RenewedClaim, Store};
+use sanderling_telemetry::Pulse;
+use sanderling_telemetry::catalogue::RENEW_FAILURES;
 use tokio_util::sync::CancellationToken;
 
 use crate::circuit::Circuits;
 use crate::claim::idle;
 use crate::held::HeldClaims;
+use crate::meters;
 
 /// Renews until it is told to stop. Runs as a task of its own, so that a long migration cannot hold it up.
 pub(crate) struct Renewal {
@@ -25,6 +28,7 @@ pub(crate) struct Renewal {
     pub(crate) serves: Serves,
     pub(crate) lease: Duration,
     pub(crate) ttl: Duration,
+    pub(crate) pulse: Arc<Pulse>,
 }
 
 impl Renewal {
@@ -50,8 +54,15 @@ impl Renewal {
         let beat = self
             .store
             .beat(&self.worker, &idle, &self.serves, self.lease);
-        if let Err(error) = beat.await {
-            tracing::warn!(%error, "heartbeat not recorded; claims end with their leases unless the store answers");
+        match beat.await {
+            Ok(()) => {
+                self.pulse.beat();
+                meters::heartbeat();
+            }
+            Err(error) => {
+                self.pulse.missed(&error);
+                tracing::warn!(%error, "heartbeat not recorded; claims end with their leases unless the store answers");
+            }
         }
     }
 
@@ -80,6 +91,7 @@ impl Renewal {
                 }
             }
             Err(error) => {
+                RENEW_FAILURES.one([]);
                 tracing::warn!(%error, claims = held.len(), "leases not renewed; trying again")
             }
         }

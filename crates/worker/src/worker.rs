@@ -10,6 +10,7 @@ use sanderling_core::{Serves, WorkerId};
 use sanderling_engine::Hosts;
 use sanderling_failpoints::failpoint;
 use sanderling_store::{Held, Receipt, Report, Store, TargetRef};
+use sanderling_telemetry::Pulse;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -17,6 +18,7 @@ use crate::bundles::Bundles;
 use crate::circuit::Circuits;
 use crate::claim::{Claimed, Claimer};
 use crate::held::HeldClaims;
+use crate::meters::{self, JobMeter};
 use crate::migrate::{self, Context};
 use crate::renew::Renewal;
 use crate::report::Reporter;
@@ -49,6 +51,7 @@ pub struct Worker {
     store: Arc<dyn Store>,
     claims: Arc<dyn Claims>,
     hosts: Arc<Hosts>,
+    pulse: Arc<Pulse>,
 }
 
 impl Worker {
@@ -64,7 +67,13 @@ impl Worker {
             store,
             claims,
             hosts,
+            pulse: Arc::default(),
         }
+    }
+
+    /// What says whether it can work.
+    pub fn pulse(&self) -> Arc<Pulse> {
+        Arc::clone(&self.pulse)
     }
 
     /// Works until `drain` is cancelled, then finishes what it holds (each tenant to the end of its current
@@ -73,6 +82,7 @@ impl Worker {
         let held = Arc::new(HeldClaims::default());
         let stop_renewal = CancellationToken::new();
         let circuits = Arc::new(Circuits::default());
+        let _shown = meters::shown(self.options.slots, &held, &circuits, &self.hosts);
         let renewal = self.renewal(&held, &circuits);
         // Before the first claim: what a worker keeps idle counts only while it is known to live.
         renewal.beat().await;
@@ -91,6 +101,7 @@ impl Worker {
         });
         let mut jobs = JoinSet::new();
         self.work(&context, &reporter, &mut jobs, &drain).await;
+        self.pulse.stops();
         if !jobs.is_empty() {
             tracing::info!(
                 in_flight = jobs.len(),
@@ -185,11 +196,12 @@ impl Worker {
             target: claimed.grant.target.clone(),
             epoch: claimed.grant.epoch,
         };
-        context.held.insert(held, claimed.lock);
+        let host = claimed.grant.place.host.clone();
+        let meter = JobMeter::started(&context.hosts, &host);
+        context.held.insert(held, host.clone(), claimed.lock);
         let (context, reporter, claims) = (context.clone(), reporter.clone(), self.claims.clone());
         jobs.spawn(async move {
             let target = claimed.grant.target.clone();
-            let host = claimed.grant.place.host.clone();
             // A task of its own: a panic in it costs this claim its lease, not the worker its life.
             let job = tokio::spawn({
                 let context = context.clone();
@@ -198,7 +210,9 @@ impl Worker {
             match job.await {
                 Ok(Some(report)) => {
                     let kept = report.kept.is_some();
+                    let meter = meter.reports(&report.result);
                     let receipt = hand_in(&target, &reporter, report).await;
+                    meter.recorded(receipt);
                     if kept && receipt == Receipt::Stale {
                         // Its place went to whoever has the claim now.
                         context.hosts.close_idle(&host).await;
@@ -249,6 +263,7 @@ impl Worker {
             serves: self.options.serves.clone(),
             lease: self.options.lease,
             ttl: self.options.ttl,
+            pulse: self.pulse.clone(),
         }
     }
 }

@@ -41,3 +41,18 @@ pub enum StoreError {
     #[error("control store is corrupt: {0}")]
     Corrupt(String),
 }
+
+impl StoreError {
+    /// The kind of error, for metrics.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Stale(_) => "stale",
+            Self::Conflict(_) => "conflict",
+            Self::Refused(_) => "refused",
+            Self::Overlap { .. } => "overlap",
+            Self::NoRollout(_) => "no_rollout",
+            Self::Unavailable { .. } => "unavailable",
+            Self::Corrupt(_) => "corrupt",
+        }
+    }
+}

@@ -54,6 +54,7 @@ pub(crate) struct Look(pub(crate) Ground);
 #[async_trait]
 impl Verb for Look {
     type Out = Found;
+    const NAME: &str = "look";
     const MODE: Mode = Mode::Snapshot;
 
     async fn run(&self, tx: &mut Tx<'_>) -> Result<Found, Fault> {
@@ -86,6 +87,7 @@ pub(crate) struct Create(pub(crate) Ground);
 #[async_trait]
 impl Verb for Create {
     type Out = StoreId;
+    const NAME: &str = "create";
     const MODE: Mode = Mode::Write;
 
     async fn run(&self, tx: &mut Tx<'_>) -> Result<StoreId, Fault> {

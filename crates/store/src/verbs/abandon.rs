@@ -14,6 +14,7 @@ pub(crate) struct Abandon {
 #[async_trait]
 impl Verb for Abandon {
     type Out = ();
+    const NAME: &str = "abandon";
     const MODE: Mode = Mode::Write;
 
     /// The claim stays in flight: only the fence of the next one ends it. Without an owner nobody can renew it, and

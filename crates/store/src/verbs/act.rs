@@ -23,6 +23,7 @@ pub(crate) struct Act {
 #[async_trait]
 impl Verb for Act {
     type Out = ();
+    const NAME: &str = "act";
     const MODE: Mode = Mode::Write;
 
     async fn run(&self, tx: &mut Tx<'_>) -> Result<(), Fault> {

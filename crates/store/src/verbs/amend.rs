@@ -24,6 +24,7 @@ pub(crate) struct Amending {
 #[async_trait]
 impl Verb for Amending {
     type Out = CommandReceipt;
+    const NAME: &str = "amend";
     const MODE: Mode = Mode::Write;
 
     async fn run(&self, tx: &mut Tx<'_>) -> Result<CommandReceipt, Fault> {
@@ -135,6 +136,7 @@ pub(crate) struct Amendments;
 #[async_trait]
 impl Verb for Amendments {
     type Out = Vec<Amendment>;
+    const NAME: &str = "amendments";
     const MODE: Mode = Mode::Single;
 
     async fn run(&self, tx: &mut Tx<'_>) -> Result<Vec<Amendment>, Fault> {

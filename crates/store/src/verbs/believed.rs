@@ -28,6 +28,7 @@ const SETTLED: &str = "SELECT t.tenant, MAX(t.number) AS number FROM page
 #[async_trait]
 impl Verb for Beliefs {
     type Out = Vec<Believed>;
+    const NAME: &str = "believed";
     const MODE: Mode = Mode::Single;
 
     async fn run(&self, tx: &mut Tx<'_>) -> Result<Vec<Believed>, Fault> {

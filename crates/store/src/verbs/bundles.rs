@@ -17,6 +17,7 @@ pub(crate) struct PutBundle {
 #[async_trait]
 impl Verb for PutBundle {
     type Out = ();
+    const NAME: &str = "put_bundle";
     const MODE: Mode = Mode::Write;
     const LIMIT: Duration = Duration::from_secs(120);
 
@@ -52,6 +53,7 @@ pub(crate) struct GetBundle {
 #[async_trait]
 impl Verb for GetBundle {
     type Out = Option<Bundle>;
+    const NAME: &str = "bundle";
     const MODE: Mode = Mode::Snapshot;
 
     async fn run(&self, tx: &mut Tx<'_>) -> Result<Option<Bundle>, Fault> {
@@ -91,6 +93,7 @@ pub(crate) struct FilesOfVersion {
 #[async_trait]
 impl Verb for FilesOfVersion {
     type Out = Vec<BundleFile>;
+    const NAME: &str = "files_of_version";
     const MODE: Mode = Mode::Single;
 
     async fn run(&self, tx: &mut Tx<'_>) -> Result<Vec<BundleFile>, Fault> {

@@ -40,6 +40,7 @@ async fn not_begun(
 #[async_trait]
 impl Verb for Cancel {
     type Out = CommandReceipt;
+    const NAME: &str = "cancel";
     const MODE: Mode = Mode::Write;
 
     async fn run(&self, tx: &mut Tx<'_>) -> Result<CommandReceipt, Fault> {

@@ -23,6 +23,7 @@ pub(crate) struct CancelTenants {
 #[async_trait]
 impl Verb for CancelTenants {
     type Out = TenantsReceipt;
+    const NAME: &str = "cancel_tenants";
     const MODE: Mode = Mode::Write;
 
     async fn run(&self, tx: &mut Tx<'_>) -> Result<TenantsReceipt, Fault> {

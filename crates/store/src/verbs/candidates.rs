@@ -22,6 +22,7 @@ type Ranked = ((i64, i64, i64), Candidate);
 #[async_trait]
 impl Verb for Candidates {
     type Out = Vec<Candidate>;
+    const NAME: &str = "candidates";
     const MODE: Mode = Mode::Snapshot;
 
     async fn run(&self, tx: &mut Tx<'_>) -> Result<Vec<Candidate>, Fault> {

@@ -16,6 +16,7 @@ pub(crate) struct Events {
 #[async_trait]
 impl Verb for Events {
     type Out = Vec<Event>;
+    const NAME: &str = "events";
     const MODE: Mode = Mode::Single;
 
     async fn run(&self, tx: &mut Tx<'_>) -> Result<Vec<Event>, Fault> {

@@ -20,6 +20,7 @@ pub(crate) struct Pin {
 #[async_trait]
 impl Verb for Pin {
     type Out = TenantsReceipt;
+    const NAME: &str = "hold";
     const MODE: Mode = Mode::Write;
 
     async fn run(&self, tx: &mut Tx<'_>) -> Result<TenantsReceipt, Fault> {
@@ -77,6 +78,7 @@ pub(crate) struct LetGo {
 #[async_trait]
 impl Verb for LetGo {
     type Out = TenantsReceipt;
+    const NAME: &str = "release";
     const MODE: Mode = Mode::Write;
 
     async fn run(&self, tx: &mut Tx<'_>) -> Result<TenantsReceipt, Fault> {
@@ -152,6 +154,7 @@ pub(crate) struct Holds;
 #[async_trait]
 impl Verb for Holds {
     type Out = Vec<HoldRecord>;
+    const NAME: &str = "holds";
     const MODE: Mode = Mode::Snapshot;
 
     async fn run(&self, tx: &mut Tx<'_>) -> Result<Vec<HoldRecord>, Fault> {

@@ -19,6 +19,7 @@ pub(crate) struct Lead {
 #[async_trait]
 impl Verb for Lead {
     type Out = Option<Leadership>;
+    const NAME: &str = "lead";
     const MODE: Mode = Mode::Write;
 
     async fn run(&self, tx: &mut Tx<'_>) -> Result<Option<Leadership>, Fault> {
@@ -53,6 +54,7 @@ pub(crate) struct Resign {
 #[async_trait]
 impl Verb for Resign {
     type Out = ();
+    const NAME: &str = "resign";
     const MODE: Mode = Mode::Write;
 
     /// The row stays, because its epoch must never be given out again.

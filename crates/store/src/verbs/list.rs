@@ -27,6 +27,7 @@ pub(crate) struct Targets {
 #[async_trait]
 impl Verb for Targets {
     type Out = Vec<TargetRecord>;
+    const NAME: &str = "targets";
     const MODE: Mode = Mode::Single;
 
     async fn run(&self, tx: &mut Tx<'_>) -> Result<Vec<TargetRecord>, Fault> {

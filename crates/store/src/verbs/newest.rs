@@ -19,6 +19,7 @@ pub(crate) struct Newest {
 #[async_trait]
 impl Verb for Newest {
     type Out = Vec<NewestTarget>;
+    const NAME: &str = "newest_targets";
     const MODE: Mode = Mode::Single;
 
     async fn run(&self, tx: &mut Tx<'_>) -> Result<Vec<NewestTarget>, Fault> {

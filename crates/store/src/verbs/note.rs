@@ -15,6 +15,7 @@ pub(crate) struct Note {
 #[async_trait]
 impl Verb for Note {
     type Out = ();
+    const NAME: &str = "note";
     const MODE: Mode = Mode::Write;
 
     async fn run(&self, tx: &mut Tx<'_>) -> Result<(), Fault> {

@@ -19,6 +19,7 @@ pub(crate) struct Pause {
 #[async_trait]
 impl Verb for Pause {
     type Out = CommandReceipt;
+    const NAME: &str = "pause";
     const MODE: Mode = Mode::Write;
 
     async fn run(&self, tx: &mut Tx<'_>) -> Result<CommandReceipt, Fault> {

@@ -19,6 +19,7 @@ pub(crate) struct RaiseEpochs {
 #[async_trait]
 impl Verb for RaiseEpochs {
     type Out = Vec<TenantId>;
+    const NAME: &str = "raise_epochs";
     const MODE: Mode = Mode::Write;
 
     async fn run(&self, tx: &mut Tx<'_>) -> Result<Vec<TenantId>, Fault> {

@@ -13,6 +13,7 @@ pub(crate) struct Now;
 #[async_trait]
 impl Verb for Now {
     type Out = Micros;
+    const NAME: &str = "now";
     const MODE: Mode = Mode::Single;
 
     async fn run(&self, tx: &mut Tx<'_>) -> Result<Micros, Fault> {
@@ -30,6 +31,7 @@ pub(crate) struct GetRollout {
 #[async_trait]
 impl Verb for GetRollout {
     type Out = Option<RolloutRecord>;
+    const NAME: &str = "rollout";
     const MODE: Mode = Mode::Single;
 
     async fn run(&self, tx: &mut Tx<'_>) -> Result<Option<RolloutRecord>, Fault> {
@@ -48,6 +50,7 @@ pub(crate) struct Rollouts {
 #[async_trait]
 impl Verb for Rollouts {
     type Out = Vec<RolloutRecord>;
+    const NAME: &str = "rollouts";
     const MODE: Mode = Mode::Single;
 
     async fn run(&self, tx: &mut Tx<'_>) -> Result<Vec<RolloutRecord>, Fault> {

@@ -23,6 +23,7 @@ pub(crate) struct Reissue {
 #[async_trait]
 impl Verb for Reissue {
     type Out = Epoch;
+    const NAME: &str = "reissue";
     const MODE: Mode = Mode::Write;
 
     async fn run(&self, tx: &mut Tx<'_>) -> Result<Epoch, Fault> {

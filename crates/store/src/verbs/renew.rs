@@ -22,6 +22,7 @@ pub(crate) struct Renew {
 #[async_trait]
 impl Verb for Renew {
     type Out = Vec<RenewedClaim>;
+    const NAME: &str = "renew";
     const MODE: Mode = Mode::Write;
 
     async fn run(&self, tx: &mut Tx<'_>) -> Result<Vec<RenewedClaim>, Fault> {
@@ -102,6 +103,7 @@ pub(crate) struct MayContinue {
 #[async_trait]
 impl Verb for MayContinue {
     type Out = RenewedClaim;
+    const NAME: &str = "may_continue";
     const MODE: Mode = Mode::Single;
 
     async fn run(&self, tx: &mut Tx<'_>) -> Result<RenewedClaim, Fault> {

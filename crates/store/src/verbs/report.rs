@@ -24,6 +24,7 @@ pub(crate) struct Reporting {
 #[async_trait]
 impl Verb for Reporting {
     type Out = Vec<Receipt>;
+    const NAME: &str = "report";
     const MODE: Mode = Mode::Write;
 
     async fn run(&self, tx: &mut Tx<'_>) -> Result<Vec<Receipt>, Fault> {

@@ -27,6 +27,7 @@ pub(super) const UNCHANGED: CommandReceipt = CommandReceipt {
 #[async_trait]
 impl Verb for Resume {
     type Out = CommandReceipt;
+    const NAME: &str = "resume";
     const MODE: Mode = Mode::Write;
 
     async fn run(&self, tx: &mut Tx<'_>) -> Result<CommandReceipt, Fault> {

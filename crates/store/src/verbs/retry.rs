@@ -43,6 +43,7 @@ const NOT_STARTED: &str = "fleet = $1 AND rollout = $2 AND wave IS NOT NULL
 #[async_trait]
 impl Verb for Retry {
     type Out = CommandReceipt;
+    const NAME: &str = "retry";
     const MODE: Mode = Mode::Write;
 
     async fn run(&self, tx: &mut Tx<'_>) -> Result<CommandReceipt, Fault> {

@@ -23,6 +23,7 @@ pub(crate) struct Skip {
 #[async_trait]
 impl Verb for Skip {
     type Out = CommandReceipt;
+    const NAME: &str = "skip";
     const MODE: Mode = Mode::Write;
 
     async fn run(&self, tx: &mut Tx<'_>) -> Result<CommandReceipt, Fault> {

@@ -20,6 +20,7 @@ pub(crate) struct SkipGate {
 #[async_trait]
 impl Verb for SkipGate {
     type Out = CommandReceipt;
+    const NAME: &str = "skip_gate";
     const MODE: Mode = Mode::Write;
 
     async fn run(&self, tx: &mut Tx<'_>) -> Result<CommandReceipt, Fault> {

@@ -30,6 +30,7 @@ pub(crate) struct Start {
 #[async_trait]
 impl Verb for Start {
     type Out = Vec<Grant>;
+    const NAME: &str = "start";
     const MODE: Mode = Mode::Write;
 
     async fn run(&self, tx: &mut Tx<'_>) -> Result<Vec<Grant>, Fault> {

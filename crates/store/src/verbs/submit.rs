@@ -28,6 +28,7 @@ pub(crate) struct Submit {
 #[async_trait]
 impl Verb for Submit {
     type Out = Submitted;
+    const NAME: &str = "submit";
     const MODE: Mode = Mode::Write;
     const LIMIT: Duration = Duration::from_secs(300);
 

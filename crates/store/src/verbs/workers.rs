@@ -26,6 +26,7 @@ pub(crate) struct Beat {
 #[async_trait]
 impl Verb for Beat {
     type Out = ();
+    const NAME: &str = "beat";
     const MODE: Mode = Mode::Write;
 
     async fn run(&self, tx: &mut Tx<'_>) -> Result<(), Fault> {
@@ -60,6 +61,7 @@ pub(crate) struct Away {
 #[async_trait]
 impl Verb for Away {
     type Out = ();
+    const NAME: &str = "away";
     const MODE: Mode = Mode::Write;
 
     async fn run(&self, tx: &mut Tx<'_>) -> Result<(), Fault> {
@@ -86,6 +88,7 @@ pub(crate) struct Workers;
 #[async_trait]
 impl Verb for Workers {
     type Out = Vec<WorkerRecord>;
+    const NAME: &str = "workers";
     const MODE: Mode = Mode::Single;
 
     async fn run(&self, tx: &mut Tx<'_>) -> Result<Vec<WorkerRecord>, Fault> {

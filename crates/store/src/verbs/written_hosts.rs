@@ -17,6 +17,7 @@ pub(crate) struct Since {
 #[async_trait]
 impl Verb for Since {
     type Out = Vec<WrittenHostRecord>;
+    const NAME: &str = "written_hosts";
     const MODE: Mode = Mode::Single;
 
     async fn run(&self, tx: &mut Tx<'_>) -> Result<Vec<WrittenHostRecord>, Fault> {
