@@ -28,6 +28,7 @@ mod hosts;
 mod interleavings;
 mod leftovers;
 mod locks;
+mod metrics;
 mod mount;
 mod outages;
 mod planning;

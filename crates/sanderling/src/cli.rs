@@ -157,6 +157,8 @@ pub(crate) struct Up {
     pub(crate) plan: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) how: How,
+    #[command(flatten)]
+    pub(crate) measured: Measured,
 }
 
 /// `sanderling down`
@@ -178,6 +180,8 @@ pub(crate) struct Down {
     pub(crate) concurrency: Option<u32>,
     #[command(flatten)]
     pub(crate) how: How,
+    #[command(flatten)]
+    pub(crate) measured: Measured,
 }
 
 /// `sanderling redo`
@@ -197,6 +201,8 @@ pub(crate) struct Redo {
     pub(crate) concurrency: Option<u32>,
     #[command(flatten)]
     pub(crate) how: How,
+    #[command(flatten)]
+    pub(crate) measured: Measured,
 }
 
 /// Whom `sanderling down` is about: nobody by default
@@ -223,6 +229,14 @@ pub(crate) struct How {
     /// Coordinate and work inside this process, whatever `claims.url` says
     #[arg(long)]
     pub(crate) embedded: bool,
+}
+
+/// Where metrics of a command go that ends by itself
+#[derive(Debug, Args)]
+pub(crate) struct Measured {
+    /// Write metrics to this file as well, anew every few seconds, for the textfile collector of a node exporter
+    #[arg(long, value_name = "FILE")]
+    pub(crate) metrics_file: Option<PathBuf>,
 }
 
 /// `sanderling init`
@@ -262,6 +276,8 @@ pub(crate) struct Status {
     /// The directory of migrations
     #[arg(long, value_name = "DIR", requires = "discover")]
     pub(crate) migrations: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) measured: Measured,
 }
 
 /// `sanderling verify`
@@ -475,6 +491,9 @@ pub(crate) struct Worker {
 /// `sanderling coordinator`, `sanderling worker`
 #[derive(Debug, Args)]
 pub(crate) struct Process {
+    /// Answer /metrics, /livez and /readyz there, for example 127.0.0.1:9464; replaces [metrics] listen
+    #[arg(long, value_name = "HOST:PORT")]
+    pub(crate) listen: Option<String>,
     /// Write logs as JSON lines
     #[arg(long)]
     pub(crate) log_json: bool,

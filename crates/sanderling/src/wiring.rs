@@ -14,6 +14,7 @@ use sanderling_sql::Dialect;
 use sanderling_store::Store;
 
 use crate::cli::Global;
+use crate::commands::metrics_file::MetricsFile;
 use crate::exit::UsageError;
 use crate::printer::Printer;
 use crate::settings::{HostSettings, Settings};
@@ -25,6 +26,8 @@ const IMPLICIT_CONNECTIONS: u32 = 8;
 pub(crate) struct Wiring {
     pub(crate) settings: Settings,
     pub(crate) printer: Printer,
+    /// Where the command was told to write metrics.
+    pub(crate) metrics: Option<MetricsFile>,
 }
 
 impl Wiring {
@@ -32,7 +35,11 @@ impl Wiring {
     pub(crate) fn load(global: &Global, printer: Printer) -> anyhow::Result<Self> {
         let settings =
             Settings::load(&global.config).map_err(|error| UsageError(error.to_string()))?;
-        Ok(Self { settings, printer })
+        Ok(Self {
+            settings,
+            printer,
+            metrics: None,
+        })
     }
 
     /// The opener of tenant connections. Nothing is resolved or opened yet.
@@ -67,6 +74,15 @@ impl Wiring {
 
     /// The registry and the migrations, with the hosts to reach tenants by. What is worth a word is said.
     pub(crate) fn fleet(&self) -> anyhow::Result<Fleet> {
+        let (fleet, notes) = self.read_fleet()?;
+        for note in &notes {
+            self.printer.warn(note);
+        }
+        Ok(fleet)
+    }
+
+    /// The same, with what is worth a word.
+    pub(crate) fn read_fleet(&self) -> anyhow::Result<(Fleet, Vec<String>)> {
         let tenants = sanderling_registry::tenants::load_for(
             &self.settings.base_dir,
             &self.settings.tenant_patterns,
@@ -82,17 +98,16 @@ impl Wiring {
             dialects.push(Dialect::Postgres);
         }
         let migrations = sanderling_registry::migrations::load(&self.migrations_dir(), &dialects)?;
-        for note in tenants.notes.iter().chain(&migrations.notes) {
-            self.printer.warn(note);
-        }
-        Ok(Fleet {
+        let notes = [tenants.notes, migrations.notes.clone()].concat();
+        let fleet = Fleet {
             name: self.settings.fleet_name.clone(),
             tenants: tenants.tenants,
             migrations,
             hosts: self.hosts_and(&written)?,
             written,
             create_missing: self.settings.create_missing,
-        })
+        };
+        Ok((fleet, notes))
     }
 
     /// An implicit host, as it goes to workers: with role, path and budget of the host whose template made it.

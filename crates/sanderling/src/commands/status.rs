@@ -1,5 +1,7 @@
 //! `sanderling status`
 
+use std::time::Instant;
+
 use sanderling_coordinator::StatusReport;
 
 use super::selection;
@@ -14,6 +16,7 @@ const NAMED: usize = 20;
 
 /// Shows which versions tenants are at.
 pub(crate) async fn run(wiring: &Wiring, args: &Status) -> anyhow::Result<Exit> {
+    let begun = Instant::now();
     let fleet = wiring.fleet()?;
     let selector = selection::selector(args.tenants.as_deref())?;
     let store = wiring.store_if_any().await?;
@@ -23,6 +26,9 @@ pub(crate) async fn run(wiring: &Wiring, args: &Status) -> anyhow::Result<Exit> 
     let report = sanderling_coordinator::status(&fleet, &selector, store.as_deref())
         .await
         .map_err(selection::sort)?;
+    if let Some(file) = &wiring.metrics {
+        file.seen(&fleet, &report, begun.elapsed());
+    }
     show(wiring.printer, &report)?;
     Ok(Exit::Done)
 }

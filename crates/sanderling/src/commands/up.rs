@@ -121,6 +121,9 @@ pub(crate) async fn ride(
 }
 
 fn finish(wiring: &Wiring, record: &RolloutRecord) -> anyhow::Result<Exit> {
+    if let Some(file) = &wiring.metrics {
+        file.ended(record);
+    }
     wiring.printer.result(&render::ending(&record.rollout));
     plan::summary(wiring, record)?;
     Ok(Exit::of(record.rollout.state))

@@ -17,6 +17,10 @@ use super::{policy, providers};
 const LEAST_LEASE: Duration = Duration::from_secs(1);
 /// Looking more often than this is load without use.
 const LEAST_POLL: Duration = Duration::from_millis(10);
+/// The leader's look at the whole fleet, for its metrics.
+const SURVEY: Duration = Duration::from_secs(300);
+/// Looking at a fleet more often than this is load without use.
+const LEAST_SURVEY: Duration = Duration::from_secs(1);
 /// Longest name of a fleet or a host.
 const NAME_CHARS: usize = 40;
 
@@ -54,6 +58,8 @@ impl Settings {
             create_missing: reader.flag(&path("fleet.create_missing")).unwrap_or(false),
             control: control(&mut reader, &base),
             claims: claims(&mut reader, &base),
+            survey: survey(&mut reader),
+            listen: reader.text(&path("metrics.listen")),
             worker_slots: reader.count(&path("worker.slots"), 1).unwrap_or(16),
             worker_serves: serves(&mut reader),
             hosts: hosts(&mut reader, &base),
@@ -112,6 +118,17 @@ fn base_of(file: &Path) -> Result<PathBuf, SettingsError> {
     let file = std::path::absolute(file)
         .map_err(|error| SettingsError::one(format!("{}: {error}", file.display())))?;
     Ok(file.parent().unwrap_or(Path::new("/")).to_owned())
+}
+
+fn survey(reader: &mut Reader<'_>) -> Duration {
+    let key = path("coordinator.survey");
+    match reader.duration(&key, Duration::ZERO) {
+        Some(every) if !every.is_zero() && every < LEAST_SURVEY => {
+            reader.problem(&key, "must be at least 1s, or 0s for never");
+            SURVEY
+        }
+        every => every.unwrap_or(SURVEY),
+    }
 }
 
 fn serves(reader: &mut Reader<'_>) -> Serves {

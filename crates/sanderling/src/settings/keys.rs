@@ -36,7 +36,9 @@ pub(super) static ROOT: Node = Table(&[
         Table(&[("url", Leaf), ("lease", Leaf), ("poll", Leaf)]),
     ),
     ("claims", Table(&[("url", Leaf), ("ttl", Leaf)])),
+    ("coordinator", Table(&[("survey", Leaf)])),
     ("worker", Table(&[("slots", Leaf), ("serves", Leaf)])),
+    ("metrics", Table(&[("listen", Leaf)])),
     (
         "hosts",
         Each(&Table(&[

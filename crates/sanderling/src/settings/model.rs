@@ -30,6 +30,10 @@ pub(crate) struct Settings {
     pub(crate) control: ControlSettings,
     /// The claims.
     pub(crate) claims: ClaimsSettings,
+    /// How often the leader looks at the whole fleet for its metrics; zero is never.
+    pub(crate) survey: Duration,
+    /// Where a coordinator or worker answers metrics and probes; nowhere if absent.
+    pub(crate) listen: Option<String>,
     /// Tenants that one worker has in hand at once.
     pub(crate) worker_slots: u32,
     /// Which tenants a worker serves.
