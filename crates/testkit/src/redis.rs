@@ -1,18 +1,22 @@
 //! Redis for tests.
 
+mod client;
+mod sentinels;
+
 use std::env;
-use std::io::{Read, Write};
-use std::net::TcpStream;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::sync::OnceLock;
-use std::time::Duration;
 
 use rustix::process::Signal;
 
+use crate::certificates::Signed;
 use crate::home::Home;
 use crate::server::{Kind, Server};
 use crate::spawn::{dying_with_parent, on_path, required};
+
+use client::{Client, answers};
+pub use sentinels::Sentinels;
 
 /// Says where the run's shared server is.
 const SHARED: &str = "SANDERLING_TEST_REDIS";
@@ -20,6 +24,7 @@ const SHARED: &str = "SANDERLING_TEST_REDIS";
 /// A Redis server of this run (shared) or of one test (private; killed on drop). It never writes to disk.
 pub struct Redis {
     url: String,
+    client: Client,
     server: Option<Server>,
 }
 
@@ -32,7 +37,11 @@ impl Redis {
     pub fn shared() -> &'static Self {
         static SERVER: OnceLock<Redis> = OnceLock::new();
         SERVER.get_or_init(|| match env::var(SHARED) {
-            Ok(url) if !url.is_empty() => Self { url, server: None },
+            Ok(url) if !url.is_empty() => Self {
+                client: Client::at(&url),
+                url,
+                server: None,
+            },
             _ => Self::private(),
         })
     }
@@ -50,26 +59,43 @@ impl Redis {
     /// # Panics
     /// As [`Redis::private`]; also when a setting is refused.
     pub fn private_with(settings: &[(&str, &str)]) -> Self {
-        let program = on_path("redis-server")
-            .or_else(|| on_path("valkey-server"))
-            .unwrap_or_else(|| required("redis-server", "redis-server"));
+        Self::start(None, settings)
+    }
+
+    /// A private server that speaks TLS only and shows this certificate, with further settings. Whoever connects need
+    /// not show one, unless `("tls-auth-clients", "yes")` says so.
+    ///
+    /// # Panics
+    /// As [`Redis::private_with`].
+    pub fn private_tls(certificate: &Signed, settings: &[(&str, &str)]) -> Self {
+        Self::start(Some(certificate), settings)
+    }
+
+    fn start(certificate: Option<&Signed>, settings: &[(&str, &str)]) -> Self {
         let home = Home::create().expect("a directory for Redis can be made");
         let kind = RedisServer {
-            program,
+            program: program(),
             directory: home.path().to_path_buf(),
+            listens: Listens::by(certificate),
             settings: settings
                 .iter()
                 .flat_map(|(key, value)| [format!("--{key}"), (*value).to_owned()])
                 .collect(),
         };
         let server = Server::start(Box::new(kind), home);
+        let scheme = if certificate.is_some() {
+            "rediss"
+        } else {
+            "redis"
+        };
         Self {
-            url: format!("redis://127.0.0.1:{}", server.port()),
+            url: format!("{scheme}://127.0.0.1:{}", server.port()),
+            client: Client::of(server.port(), certificate),
             server: Some(server),
         }
     }
 
-    /// `redis://127.0.0.1:PORT`.
+    /// `redis://127.0.0.1:PORT`, or `rediss://…`.
     pub fn url(&self) -> &str {
         &self.url
     }
@@ -79,22 +105,17 @@ impl Redis {
     /// # Panics
     /// When `redis-cli` is missing or the command fails.
     pub fn command(&self, words: &[&str]) -> String {
-        let client = on_path("redis-cli")
-            .or_else(|| on_path("valkey-cli"))
-            .unwrap_or_else(|| required("redis-cli", "redis-tools"));
-        let output = Command::new(client)
-            .args(["-e", "-u", &self.url])
-            .args(words)
-            .stdin(Stdio::null())
-            .output()
-            .expect("redis-cli can be started");
-        let said = String::from_utf8_lossy(&output.stdout).trim().to_owned();
-        assert!(
-            output.status.success(),
-            "redis-cli {words:?}: {said} {}",
-            String::from_utf8_lossy(&output.stderr)
-        );
-        said
+        self.client
+            .run(words)
+            .unwrap_or_else(|said| panic!("redis-cli {words:?}: {said}"))
+    }
+
+    /// The port of a private server.
+    ///
+    /// # Panics
+    /// As [`Redis::pid`].
+    pub fn port(&self) -> u16 {
+        self.own().port()
     }
 
     /// The process id of a private server.
@@ -152,9 +173,17 @@ impl Redis {
     }
 }
 
+/// Where Redis's server is.
+fn program() -> PathBuf {
+    on_path("redis-server")
+        .or_else(|| on_path("valkey-server"))
+        .unwrap_or_else(|| required("redis-server", "redis-server"))
+}
+
 struct RedisServer {
     program: PathBuf,
     directory: PathBuf,
+    listens: Listens,
     settings: Vec<String>,
 }
 
@@ -166,7 +195,7 @@ impl Kind for RedisServer {
     fn command(&self, port: u16) -> Command {
         let mut command = dying_with_parent(&self.program);
         command
-            .args(["--port", &port.to_string(), "--bind", "127.0.0.1"])
+            .args(self.listens.arguments(port))
             .args(["--save", "", "--appendonly", "no", "--daemonize", "no"])
             .arg("--dir")
             .arg(&self.directory)
@@ -174,16 +203,49 @@ impl Kind for RedisServer {
         command
     }
 
-    /// Any answer will do: one that asks for a password is an answer too.
     fn ready(&self, _pid: u32, port: u16) -> bool {
-        let answer = || -> std::io::Result<bool> {
-            let mut stream = TcpStream::connect(("127.0.0.1", port))?;
-            stream.set_read_timeout(Some(Duration::from_secs(1)))?;
-            stream.write_all(b"PING\r\n")?;
-            let mut first = [0];
-            stream.read_exact(&mut first)?;
-            Ok(matches!(first, [b'+' | b'-']))
-        };
-        answer().unwrap_or(false)
+        answers(port, self.listens.certificate.as_ref())
+    }
+}
+
+/// On which port, in the clear or by TLS.
+struct Listens {
+    certificate: Option<Signed>,
+}
+
+impl Listens {
+    fn by(certificate: Option<&Signed>) -> Self {
+        Self {
+            certificate: certificate.cloned(),
+        }
+    }
+
+    fn settings(&self, port: u16) -> Vec<(&'static str, String)> {
+        let mut settings = vec![("bind", "127.0.0.1".to_owned())];
+        match &self.certificate {
+            None => settings.push(("port", port.to_string())),
+            Some(certificate) => settings.extend([
+                ("port", "0".to_owned()),
+                ("tls-port", port.to_string()),
+                ("tls-cert-file", certificate.cert.display().to_string()),
+                ("tls-key-file", certificate.key.display().to_string()),
+                ("tls-ca-cert-file", certificate.ca.display().to_string()),
+                ("tls-auth-clients", "no".to_owned()),
+                ("tls-replication", "yes".to_owned()),
+            ]),
+        }
+        settings
+    }
+
+    /// As arguments of a command.
+    fn arguments(&self, port: u16) -> impl Iterator<Item = String> {
+        let of = |(key, value)| [format!("--{key}"), value];
+        self.settings(port).into_iter().flat_map(of)
+    }
+
+    /// As lines of a file.
+    fn lines(&self, port: u16) -> String {
+        let line = |(key, value): (&str, String)| format!("{key} {value}\n");
+        self.settings(port).into_iter().map(line).collect()
     }
 }
