@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod access;
 mod bell;
 mod connect;
 mod memory;
@@ -7,5 +8,6 @@ mod metered;
 mod port;
 mod redis;
 
+pub use access::{Access, Identity};
 pub use connect::{Pong, connect, ping};
 pub use port::{Claims, ClaimsError, LockKey};

@@ -1,9 +1,12 @@
 //! Redis as the place of locks and wake-ups.
 
+mod address;
 mod circuit;
 mod commands;
 mod link;
+mod sentinels;
 mod server;
+mod trouble;
 mod wakes;
 
 use std::time::Duration;

@@ -8,23 +8,13 @@ use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
 use super::server::Server;
+use super::trouble::Failure;
 use crate::port::ClaimsError;
 
 /// Before the first probe of a server that broke a connection: a restart or a dropped connection is soon over.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 /// Between two probes, whatever the locks' time to live.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
-
-/// How a call came to nothing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Failure {
-    /// No answer in time: the costly one, so the server is left alone for the longest pause.
-    Silent,
-    /// No connection, or one that broke.
-    Broken,
-    /// An answer, but an error: it comes at once, so that asking again costs nothing.
-    Refused,
-}
 
 /// Open while the server is left alone: then no call waits for it, and one task probes it.
 pub(super) struct Circuit(Arc<Inner>);

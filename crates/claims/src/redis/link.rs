@@ -1,13 +1,17 @@
 //! The connection for commands: bounded in time, replaced after any failure, unused while the circuit is open.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use redis::aio::{ConnectionManager, ConnectionManagerConfig};
-use redis::{FromRedisValue, Pipeline, RedisError, RedisResult};
+use futures::FutureExt;
+use futures::future::{BoxFuture, Shared};
+use redis::aio::MultiplexedConnection;
+use redis::{AsyncConnectionConfig, FromRedisValue, Pipeline, PushInfo, PushKind};
 
-use super::circuit::{Circuit, Failure};
+use super::circuit::Circuit;
 use super::server::Server;
+use super::trouble::{Failure, Trouble};
 use crate::port::ClaimsError;
 
 /// A command connection that comes back by itself.
@@ -21,9 +25,17 @@ pub(super) struct Link {
 
 #[derive(Default)]
 struct State {
-    connection: Option<ConnectionManager>,
+    connection: Option<Connection>,
     /// Counts connections, so that the failure of an old one does not cost a newer one.
     generation: u64,
+}
+
+/// A connection that is there, or that the next callers make together.
+#[derive(Clone)]
+struct Connection {
+    made: Shared<BoxFuture<'static, Result<MultiplexedConnection, Trouble>>>,
+    /// The server closed it, perhaps while nobody was asking.
+    lost: Arc<AtomicBool>,
 }
 
 impl Link {
@@ -49,40 +61,36 @@ impl Link {
         pipeline: &Pipeline,
     ) -> Result<T, ClaimsError> {
         self.circuit.check()?;
-        let (mut connection, generation) = self.connection().map_err(|e| self.error(e))?;
-        let answer =
-            tokio::time::timeout(self.patience, pipeline.query_async(&mut connection)).await;
-        let (failure, error) = match answer {
-            Ok(Ok(answers)) => {
+        let (connection, generation) = self.connection();
+        let asked = async {
+            let mut connection = connection.made.await?;
+            Ok(pipeline.query_async(&mut connection).await?)
+        };
+        let answer = tokio::time::timeout(self.patience, asked).await;
+        let trouble = match answer.unwrap_or_else(|_| Err(Trouble::silent(self.patience))) {
+            Ok(answers) => {
                 self.circuit.succeeded();
                 return Ok(answers);
             }
-            Ok(Err(error)) => (kind(&error), self.error(error)),
-            Err(_) => (
-                Failure::Silent,
-                self.error(format!("no answer within {:?}", self.patience)),
-            ),
+            Err(trouble) => trouble,
         };
-        self.failed(generation, failure, &error);
+        let error = self.server.failed(&trouble);
+        self.failed(generation, trouble.failure, &error);
         Err(error)
     }
 
-    /// The present connection, made lazily: the handshake is part of the first call.
-    fn connection(&self) -> RedisResult<(ConnectionManager, u64)> {
+    /// The present connection, made lazily: the handshake, and the question who is master, are part of the first call.
+    fn connection(&self) -> (Connection, u64) {
         let mut state = self.state();
-        if let Some(connection) = &state.connection {
-            return Ok((connection.clone(), state.generation));
+        if let Some(connection) = &state.connection
+            && !connection.lost.load(Ordering::Acquire)
+        {
+            return (connection.clone(), state.generation);
         }
-        let half = self.patience / 2;
-        let config = ConnectionManagerConfig::new()
-            .set_connection_timeout(Some(half))
-            .set_response_timeout(Some(half))
-            .set_number_of_retries(0);
-        let connection =
-            ConnectionManager::new_lazy_with_config(self.server.client().clone(), config)?;
+        let connection = Connection::to(self.server.clone(), self.patience);
         state.connection = Some(connection.clone());
         state.generation += 1;
-        Ok((connection, state.generation))
+        (connection, state.generation)
     }
 
     /// A time-out or a refused handshake leaves a connection that stays useless, so a new one is made.
@@ -104,12 +112,26 @@ impl Link {
     }
 }
 
-fn kind(error: &RedisError) -> Failure {
-    if error.is_timeout() {
-        Failure::Silent
-    } else if error.is_io_error() {
-        Failure::Broken
-    } else {
-        Failure::Refused
+impl Connection {
+    /// To the server that is master when the first caller waits for it.
+    fn to(server: Server, patience: Duration) -> Self {
+        let lost = Arc::new(AtomicBool::new(false));
+        let heard = Arc::clone(&lost);
+        let hear = move |push: PushInfo| -> Result<(), std::convert::Infallible> {
+            if push.kind == PushKind::Disconnection {
+                heard.store(true, Ordering::Release);
+            }
+            Ok(())
+        };
+        let half = patience / 2;
+        let config = AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(half))
+            .set_response_timeout(Some(half))
+            .set_push_sender(hear);
+        let made = async move { server.connect(&config, patience).await };
+        Self {
+            made: made.boxed().shared(),
+            lost,
+        }
     }
 }

@@ -1,55 +1,57 @@
-//! Which server, and how to speak of it without its password.
+//! Which server, and how to speak of it without its passwords.
 
 use std::time::{Duration, Instant};
 
 use redis::aio::MultiplexedConnection;
-use redis::{Client, ConnectionInfo, IntoConnectionInfo, ProtocolVersion, RedisError, RedisResult};
+use redis::{AsyncConnectionConfig, Client, RedisResult};
 
+use super::address::{self, Address, Parsed};
+use super::trouble::{Failure, Trouble};
+use crate::access::Access;
 use crate::connect::Pong;
 use crate::port::ClaimsError;
 
 /// A server that has been named, not yet asked.
 #[derive(Clone)]
 pub(crate) struct Server {
-    client: Client,
+    address: Address,
+    access: Access,
     /// `redis://host:port`, without credentials.
     shown: String,
-    password: String,
+    passwords: Vec<String>,
+    tls: bool,
 }
 
 impl Server {
-    pub(crate) fn parse(url: &str) -> Result<Self, ClaimsError> {
-        let scheme = url.split_once("://").map_or("redis", |(scheme, _)| scheme);
-        // The parser's own words may quote the URL, and so the password.
-        let unclear = |_: RedisError| ClaimsError {
-            url: format!("{scheme}://…"),
-            message: "claims.url is not understood; it has the form \
-                      redis://[user:password@]host[:port][/database], with reserved characters \
-                      of the password written as %XX"
-                .to_owned(),
-        };
-        let info: ConnectionInfo = url.into_connection_info().map_err(unclear)?;
-        let password = info.redis_settings().password().unwrap_or("").to_owned();
-        let shown = format!("{scheme}://{}", info.addr());
-        // RESP3 lets the client notice a connection that was closed while nothing was sent.
-        let settings = info
-            .redis_settings()
-            .clone()
-            .set_protocol(ProtocolVersion::RESP3);
-        if scheme == "rediss" && rustls::crypto::CryptoProvider::get_default().is_none() {
+    pub(crate) fn parse(url: &str, access: &Access) -> Result<Self, ClaimsError> {
+        let Parsed {
+            address,
+            shown,
+            passwords,
+            tls,
+        } = address::parse(url)?;
+        if tls && rustls::crypto::CryptoProvider::get_default().is_none() {
             // Somebody else may install one at the same moment, which does as well.
             let _ = rustls::crypto::ring::default_provider().install_default();
         }
-        let client = Client::open(info.set_redis_settings(settings)).map_err(unclear)?;
-        Ok(Self {
-            client,
+        let server = Self {
+            address,
+            access: access.clone(),
             shown,
-            password,
-        })
-    }
-
-    pub(super) fn client(&self) -> &Client {
-        &self.client
+            passwords,
+            tls,
+        };
+        // What is wrong with the settings is said now, not with the first call.
+        let named: Vec<_> = match &server.address {
+            Address::One(info) => vec![info.as_ref()],
+            Address::Sentinels(sentinels) => sentinels.nodes.iter().collect(),
+        };
+        for info in named {
+            access
+                .client(info.clone())
+                .map_err(|wrong| server.error(wrong))?;
+        }
+        Ok(server)
     }
 
     pub(super) fn shown(&self) -> &str {
@@ -58,76 +60,128 @@ impl Server {
 
     /// An error about this server; a password that the server echoes is cut out.
     pub(super) fn error(&self, message: impl ToString) -> ClaimsError {
-        let message = message.to_string();
-        let message = match self.password.as_str() {
-            "" => message,
-            password => message.replace(password, "***"),
-        };
+        let message = self
+            .passwords
+            .iter()
+            .fold(message.to_string(), |message, password| {
+                message.replace(password, "***")
+            });
         ClaimsError {
             url: self.shown.clone(),
             message,
         }
     }
 
+    /// The error that a call ends with.
+    pub(super) fn failed(&self, trouble: &Trouble) -> ClaimsError {
+        match trouble.failure {
+            // Redis takes the beginning of a handshake for a command that is not complete yet.
+            Failure::Silent if self.tls => self.error(format!(
+                "{trouble} (over TLS: a port that speaks no TLS is silent like this)"
+            )),
+            _ => self.error(trouble),
+        }
+    }
+
+    /// A connection to the server that is master now, made by `config`. Where sentinels are asked for it, each may take
+    /// half of `patience`; the rest is bounded by `config` and by the caller.
+    pub(super) async fn connect(
+        &self,
+        config: &AsyncConnectionConfig,
+        patience: Duration,
+    ) -> Result<MultiplexedConnection, Trouble> {
+        Ok(self.reach(config, patience).await?.1)
+    }
+
+    /// A client of the server that is master now, for connections of another kind. The caller bounds the time.
+    pub(super) async fn client(&self, patience: Duration) -> Result<Client, Trouble> {
+        match &self.address {
+            Address::One(info) => self.access.client(*info.clone()).map_err(Trouble::broken),
+            Address::Sentinels(_) => Ok(self.reach(&unbounded(), patience).await?.0),
+        }
+    }
+
+    async fn reach(
+        &self,
+        config: &AsyncConnectionConfig,
+        patience: Duration,
+    ) -> Result<(Client, MultiplexedConnection), Trouble> {
+        match &self.address {
+            Address::One(info) => {
+                let client = self.access.client(*info.clone()).map_err(Trouble::broken)?;
+                let connection = client
+                    .get_multiplexed_async_connection_with_config(config)
+                    .await?;
+                Ok((client, connection))
+            }
+            Address::Sentinels(sentinels) => {
+                let master = sentinels.master(&self.access, config, patience).await?;
+                Ok((master.client, master.connection))
+            }
+        }
+    }
+
     /// Asks for the server's name and version over a connection of its own.
     pub(crate) async fn ping(&self, patience: Duration) -> Result<Pong, ClaimsError> {
         let asked = async {
-            let mut connection = self.fresh().await?;
+            let (client, mut connection) = self.reach(&unbounded(), patience).await?;
             let start = Instant::now();
-            let info: String = redis::cmd("INFO")
-                .arg("server")
-                .query_async(&mut connection)
-                .await?;
+            let pong: RedisResult<()> = redis::cmd("PING").query_async(&mut connection).await;
+            pong?;
             let took = start.elapsed();
-            // Who may not ask this is not told.
-            let memory: RedisResult<String> = redis::cmd("INFO")
-                .arg("memory")
-                .query_async(&mut connection)
-                .await;
-            Ok((info, took, memory.unwrap_or_default()))
+            // Who may not ask these is not told.
+            let mut info = async |about: &str| -> String {
+                let told: RedisResult<String> = redis::cmd("INFO")
+                    .arg(about)
+                    .query_async(&mut connection)
+                    .await;
+                told.unwrap_or_default()
+            };
+            let pong = Pong {
+                server: named(&info("server").await),
+                at: match &self.address {
+                    Address::One(_) => None,
+                    Address::Sentinels(_) => {
+                        Some(address::shown(client.get_connection_info().addr()))
+                    }
+                },
+                round_trip: took,
+                evicts_by: evicts_by(&info("memory").await),
+            };
+            Ok(pong)
         };
-        let (info, round_trip, memory) = self
-            .within(patience, asked)
-            .await?
-            .map_err(|error| self.error(error))?;
-        Ok(Pong {
-            server: named(&info),
-            round_trip,
-            evicts_by: evicts_by(&memory),
-        })
+        self.within(patience, asked)
+            .await
+            .map_err(|trouble| self.failed(&trouble))
     }
 
     /// Ok once the server answers anything at all over a connection of its own: what it refuses, it refuses at once.
     pub(super) async fn probe(&self, patience: Duration) -> Result<(), ClaimsError> {
         let asked = async {
-            let mut connection = self.fresh().await?;
-            redis::cmd("PING").exec_async(&mut connection).await
+            let mut connection = self.connect(&unbounded(), patience).await?;
+            Ok(redis::cmd("PING").exec_async(&mut connection).await?)
         };
-        match self.within(patience, asked).await? {
-            Err(error) if error.is_io_error() => Err(self.error(error)),
+        match self.within(patience, asked).await {
+            Err(trouble) if trouble.failure != Failure::Refused => Err(self.failed(&trouble)),
             Ok(()) | Err(_) => Ok(()),
         }
-    }
-
-    /// A connection without bounds in time: the caller sets one for the whole, in place of the client's for its parts.
-    async fn fresh(&self) -> RedisResult<MultiplexedConnection> {
-        let config = redis::AsyncConnectionConfig::new()
-            .set_connection_timeout(None)
-            .set_response_timeout(None);
-        self.client
-            .get_multiplexed_async_connection_with_config(&config)
-            .await
     }
 
     async fn within<T>(
         &self,
         patience: Duration,
-        asked: impl Future<Output = RedisResult<T>>,
-    ) -> Result<RedisResult<T>, ClaimsError> {
-        tokio::time::timeout(patience, asked)
-            .await
-            .map_err(|_| self.error(format!("no answer within {patience:?}")))
+        asked: impl Future<Output = Result<T, Trouble>>,
+    ) -> Result<T, Trouble> {
+        let answer = tokio::time::timeout(patience, asked).await;
+        answer.unwrap_or_else(|_| Err(Trouble::silent(patience)))
     }
+}
+
+/// Without bounds in time: the caller sets one for the whole, in place of the client's for its parts.
+fn unbounded() -> AsyncConnectionConfig {
+    AsyncConnectionConfig::new()
+        .set_connection_timeout(None)
+        .set_response_timeout(None)
 }
 
 /// A field of an `INFO` text.
@@ -159,12 +213,16 @@ mod tests {
 
     #[test]
     fn a_server_is_shown_without_its_credentials() {
-        let server = Server::parse("redis://ops:hunter2@redis.internal:6380/3").unwrap();
-        assert_eq!(server.shown(), "redis://redis.internal:6380");
+        let server = Server::parse(
+            "rediss://ops:hunter2@redis.internal:6380/3",
+            &Access::default(),
+        )
+        .unwrap();
+        assert_eq!(server.shown(), "rediss://redis.internal:6380");
         let said = server.error("hunter2 is not the password").to_string();
         assert_eq!(
             said,
-            "claims at redis://redis.internal:6380: *** is not the password"
+            "claims at rediss://redis.internal:6380: *** is not the password"
         );
     }
 

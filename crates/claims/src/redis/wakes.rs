@@ -10,6 +10,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
 use super::server::Server;
+use super::trouble::Trouble;
 use crate::bell::{Bell, Ear};
 
 /// Between two tries to subscribe; the actual pause is random up to the bound, which doubles from try to try.
@@ -23,7 +24,7 @@ pub(super) struct Wakes {
 }
 
 impl Wakes {
-    /// Subscribes in the background; `patience` bounds each answer of the server.
+    /// Subscribes in the background; `patience` bounds each answer of the server, and a whole subscription.
     pub(super) fn start(server: Server, channel: String, patience: Duration) -> Self {
         let bell = Arc::new(Bell::new());
         let task = tokio::spawn(listen_for_ever(
@@ -68,9 +69,14 @@ async fn subscribe_until_broken(
     channel: &str,
     patience: Duration,
     bell: &Bell,
-) -> RedisResult<()> {
-    let mut subscription = within(patience, server.client().get_async_pubsub()).await?;
-    within(patience, subscription.subscribe(channel)).await?;
+) -> Result<(), Trouble> {
+    let subscribed = async {
+        let client = server.client(patience).await?;
+        let mut subscription = client.get_async_pubsub().await?;
+        subscription.subscribe(channel).await?;
+        Ok(subscription)
+    };
+    let subscription = within(patience, subscribed).await?;
     // What was published before this moment went unheard.
     bell.ring();
     let (mut questions, mut messages) = subscription.split();
@@ -85,8 +91,11 @@ async fn subscribe_until_broken(
             },
             // A silent connection may be a dead one.
             _ = pulse.tick() => {
-                let alive: RedisResult<redis::Value> = within(patience, questions.ping()).await;
-                if alive.is_err() {
+                let alive = async {
+                    let alive: RedisResult<redis::Value> = questions.ping().await;
+                    Ok(alive?)
+                };
+                if within(patience, alive).await.is_err() {
                     return Ok(());
                 }
             }
@@ -96,9 +105,8 @@ async fn subscribe_until_broken(
 
 async fn within<T>(
     patience: Duration,
-    answer: impl Future<Output = RedisResult<T>>,
-) -> RedisResult<T> {
-    timeout(patience, answer).await.unwrap_or_else(|elapsed| {
-        Err(std::io::Error::new(std::io::ErrorKind::TimedOut, elapsed).into())
-    })
+    answer: impl Future<Output = Result<T, Trouble>>,
+) -> Result<T, Trouble> {
+    let answer = timeout(patience, answer).await;
+    answer.unwrap_or_else(|_| Err(Trouble::silent(patience)))
 }

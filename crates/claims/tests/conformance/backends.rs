@@ -2,36 +2,72 @@
 
 use std::sync::Arc;
 
-use sanderling_claims::{Claims, connect};
-use sanderling_testkit::{Redis, unique};
+use sanderling_claims::{Access, Claims, connect};
+use sanderling_testkit::{Authority, Redis, Sentinels, unique};
 
-use super::LONG;
+use super::acl::Guarded;
 use super::suite;
+use super::{LONG, tls};
 
 /// Two handles of one fleet.
 type Pair = [Arc<dyn Claims>; 2];
 
-fn memory() -> Pair {
-    pair("memory://")
+fn memory() -> (Pair, ()) {
+    (pair("memory://", &unique("fleet"), &Access::default()), ())
 }
 
-fn redis() -> Pair {
-    pair(Redis::shared().url())
+fn redis() -> (Pair, ()) {
+    (
+        pair(Redis::shared().url(), &unique("fleet"), &Access::default()),
+        (),
+    )
 }
 
-fn pair(url: &str) -> Pair {
-    let fleet = unique("fleet");
-    [(); 2].map(|()| connect(url, &fleet, LONG).unwrap())
+/// Both sides show a certificate.
+fn tls() -> (Pair, (Authority, Redis)) {
+    let authority = Authority::create();
+    let wants = [("tls-auth-clients", "yes")];
+    let redis = Redis::private_tls(&authority.sign("127.0.0.1"), &wants);
+    let access = tls::shown(&authority, &authority.sign("worker"));
+    (
+        pair(redis.url(), &unique("fleet"), &access),
+        (authority, redis),
+    )
 }
 
-/// Each law of the suite, once per backend.
+/// As the user that `deploy/redis/users.acl` makes, who may do nothing else.
+fn acl() -> (Pair, Guarded) {
+    let guarded = Guarded::start();
+    (pair(&guarded.url(), "prod", &Access::default()), guarded)
+}
+
+fn pair(url: &str, fleet: &str, access: &Access) -> Pair {
+    [(); 2].map(|()| access.connect(url, fleet, LONG).unwrap())
+}
+
+/// Each law of the suite, once per backend. A set of sentinels takes seconds to start: one serves them all.
 macro_rules! laws {
     ($($law:ident),* $(,)?) => {
         mod in_memory {
-            $(#[tokio::test] async fn $law() { super::suite::$law(super::memory()).await; })*
+            $(#[tokio::test] async fn $law() { let (pair, ()) = super::memory(); super::suite::$law(pair).await; })*
         }
         mod in_redis {
-            $(#[tokio::test] async fn $law() { super::suite::$law(super::redis()).await; })*
+            $(#[tokio::test] async fn $law() { let (pair, ()) = super::redis(); super::suite::$law(pair).await; })*
+        }
+        mod over_tls {
+            $(#[tokio::test] async fn $law() { let (pair, _kept) = super::tls(); super::suite::$law(pair).await; })*
+        }
+        mod with_least_rights {
+            $(#[tokio::test] async fn $law() { let (pair, _kept) = super::acl(); super::suite::$law(pair).await; })*
+        }
+        #[tokio::test]
+        async fn every_law_holds_over_sentinels() {
+            let set = Sentinels::start();
+            $(
+                let fleet = unique("fleet");
+                let pair = [(); 2].map(|()| connect(&set.url(), &fleet, LONG).unwrap());
+                suite::$law(pair).await;
+            )*
         }
     };
 }

@@ -134,10 +134,14 @@ async fn ping_tells_the_version_and_gives_up_on_a_frozen_server() {
 }
 
 #[tokio::test]
-async fn a_server_without_tls_is_an_error_over_rediss() {
-    let redis = Redis::private();
-    let url = redis.url().replace("redis://", "rediss://");
-    let claims = connect(&url, "fleet", TTL).unwrap();
-    let refusal = claims.acquire(&[lock("acme")], LONG).await.unwrap_err();
-    assert_eq!(refusal.url, url);
+async fn a_socket_of_this_machine_does_as_well() {
+    let home = sanderling_testkit::scratch();
+    let socket = home.path().join("redis.sock");
+    let socket = socket.to_str().unwrap();
+    let redis = Redis::private_with(&[("unixsocket", socket)]);
+    let claims = connect(&format!("redis+unix://{socket}"), "fleet", TTL).unwrap();
+    let held = [lock("acme")];
+    assert_eq!(claims.acquire(&held, LONG).await.unwrap(), [true]);
+    assert_eq!(redis.command(&["DBSIZE"]), "1");
+    hearing(&claims, &claims).await;
 }

@@ -4,10 +4,13 @@
     reason = "the laws are functions that tests call, and fail as tests do"
 )]
 
+mod acl;
 mod backends;
 mod faults;
 mod frozen;
+mod sentinels;
 mod suite;
+mod tls;
 
 use std::time::Duration;
 
