@@ -24,6 +24,8 @@ pub(crate) struct Fleet {
     name: String,
     control: String,
     claims: String,
+    ttl: &'static str,
+    claims_settings: String,
     postgres: Option<String>,
     schemas: Vec<String>,
     databases: Vec<String>,
@@ -42,6 +44,8 @@ impl Fleet {
             name: unique("f"),
             control: "sqlite://control.db".into(),
             claims: "memory://".into(),
+            ttl: "3s",
+            claims_settings: String::new(),
             postgres: None,
             schemas: Vec::new(),
             databases: Vec::new(),
@@ -71,6 +75,19 @@ impl Fleet {
     /// With its control store at this URL.
     pub(crate) fn with_control(mut self, url: String) -> Self {
         self.control = url;
+        self
+    }
+
+    /// With its claims at this URL, and further lines of `[claims]`.
+    pub(crate) fn with_claims(mut self, url: &str, toml: &str) -> Self {
+        self.claims = url.into();
+        self.claims_settings = format!("{toml}\n");
+        self
+    }
+
+    /// With locks that last so long, instead of 3 seconds: a third of it bounds each call to Redis.
+    pub(crate) fn ttl(mut self, ttl: &'static str) -> Self {
+        self.ttl = ttl;
         self
     }
 
@@ -155,10 +172,16 @@ impl Fleet {
         };
         format!(
             "[fleet]\nname = \"{}\"\nmigrations = \"migrations\"\ntenants = [\"tenants/*.csv\"]\ncreate_missing = true\n\
-             [control]\nurl = \"{}\"\nlease = \"3s\"\npoll = \"100ms\"\n[claims]\nurl = \"{}\"\nttl = \"3s\"\n\
+             [control]\nurl = \"{}\"\nlease = \"3s\"\npoll = \"100ms\"\n[claims]\nurl = \"{}\"\nttl = \"{}\"\n{}\
              [worker]\nslots = 16\n{postgres}[hosts.files]\nurl = \"sqlite://data\"\nconnections = 4\n\
              [rollout]\nconcurrency = 16\n{}\n{waves}{}\n",
-            self.name, self.control, self.claims, self.rollout, self.settings
+            self.name,
+            self.control,
+            self.claims,
+            self.ttl,
+            self.claims_settings,
+            self.rollout,
+            self.settings
         )
     }
 

@@ -34,6 +34,7 @@ mod outages;
 mod planning;
 mod registry;
 mod restored;
+mod sentinels;
 mod stepwise;
 mod storm;
 mod tenants;

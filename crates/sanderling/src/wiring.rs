@@ -179,19 +179,16 @@ impl Wiring {
         &self.settings.base_dir
     }
 
-    /// The claims.
+    /// The claims. What is wrong with their settings is a usage error; a server that is away is none.
     pub(crate) fn claims(&self) -> anyhow::Result<Arc<dyn Claims>> {
-        let url = self
-            .settings
-            .claims
+        let claims = &self.settings.claims;
+        let url = claims
             .url
             .resolve()
             .map_err(|e| UsageError(e.to_string()))?;
-        Ok(sanderling_claims::connect(
-            url.expose(),
-            &self.settings.fleet_name,
-            self.settings.claims.ttl,
-        )?)
+        let fleet = &self.settings.fleet_name;
+        let connected = claims.access.connect(url.expose(), fleet, claims.ttl);
+        Ok(connected.map_err(|error| UsageError(error.to_string()))?)
     }
 
     /// Whether claims live in this process only, so that only this process can work.

@@ -113,10 +113,14 @@ fn skew(store: Micros) -> Option<String> {
 
 pub(super) async fn claims(wiring: &Wiring) -> Check {
     let looked = async {
-        let url = wiring.settings.claims.url.resolve()?;
-        let pong = sanderling_claims::ping(url.expose(), PATIENCE).await?;
+        let claims = &wiring.settings.claims;
+        let url = claims.url.resolve()?;
+        let pong = claims.access.ping(url.expose(), PATIENCE).await?;
+        let master = pong.at.map_or_else(String::new, |at| {
+            format!(" at {at}, which the sentinels name as master,")
+        });
         let said = format!(
-            "{} answered in {}",
+            "{}{master} answered in {}",
             pong.server,
             render::duration(pong.round_trip)
         );

@@ -171,7 +171,7 @@ fn refuse_memory(wiring: &Wiring, process: &str) -> anyhow::Result<()> {
     if wiring.claims_in_memory() {
         let text = format!(
             "a {process} shares its claims with other processes, and [claims] url = \"memory://\" cannot be shared; \
-             set it to redis://HOST:6379, or run `sanderling up`, which works by itself"
+             set it to rediss://HOST:6379 (redis:// on this machine), or run `sanderling up`, which works by itself"
         );
         return Err(UsageError(text).into());
     }

@@ -7,14 +7,14 @@ use sanderling_core::{HostName, Serves};
 use sanderling_engine::{RoleTemplate, SearchPath};
 
 use super::error::SettingsError;
-use super::model::{ClaimsSettings, ControlSettings, HostSettings, Settings};
+use super::model::{ControlSettings, HostSettings, Settings};
 use super::reader::{Reader, below, path};
 use super::source;
 use super::url;
-use super::{policy, providers};
+use super::{claims, policy, providers};
 
 /// Shorter leases and locks would expire while a healthy process is busy for a moment.
-const LEAST_LEASE: Duration = Duration::from_secs(1);
+pub(super) const LEAST_LEASE: Duration = Duration::from_secs(1);
 /// Looking more often than this is load without use.
 const LEAST_POLL: Duration = Duration::from_millis(10);
 /// The leader's look at the whole fleet, for its metrics.
@@ -57,7 +57,7 @@ impl Settings {
             tenant_patterns: tenants(&mut reader),
             create_missing: reader.flag(&path("fleet.create_missing")).unwrap_or(false),
             control: control(&mut reader, &base),
-            claims: claims(&mut reader, &base),
+            claims: claims::read(&mut reader, &base),
             survey: survey(&mut reader),
             listen: reader.text(&path("metrics.listen")),
             worker_slots: reader.count(&path("worker.slots"), 1).unwrap_or(16),
@@ -160,22 +160,6 @@ fn control(reader: &mut Reader<'_>, base: &Path) -> ControlSettings {
         reader.problem(&path("control.poll"), "must not be longer than `lease`");
     }
     ControlSettings { url, lease, poll }
-}
-
-fn claims(reader: &mut Reader<'_>, base: &Path) -> ClaimsSettings {
-    let schemes = &["memory", "redis", "rediss"];
-    ClaimsSettings {
-        url: url::read(
-            reader,
-            &path("claims.url"),
-            Some("memory://"),
-            schemes,
-            base,
-        ),
-        ttl: reader
-            .duration(&path("claims.ttl"), LEAST_LEASE)
-            .unwrap_or(Duration::from_secs(30)),
-    }
 }
 
 fn hosts(reader: &mut Reader<'_>, base: &Path) -> Vec<HostSettings> {

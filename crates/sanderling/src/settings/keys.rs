@@ -35,7 +35,17 @@ pub(super) static ROOT: Node = Table(&[
         "control",
         Table(&[("url", Leaf), ("lease", Leaf), ("poll", Leaf)]),
     ),
-    ("claims", Table(&[("url", Leaf), ("ttl", Leaf)])),
+    (
+        "claims",
+        Table(&[
+            ("url", Leaf),
+            ("ttl", Leaf),
+            ("ca", Leaf),
+            ("cert", Leaf),
+            ("key", Leaf),
+            ("plaintext", Leaf),
+        ]),
+    ),
     ("coordinator", Table(&[("survey", Leaf)])),
     ("worker", Table(&[("slots", Leaf), ("serves", Leaf)])),
     ("metrics", Table(&[("listen", Leaf)])),

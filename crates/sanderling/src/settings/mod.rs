@@ -5,6 +5,7 @@
 //! it sets the fields.
 
 mod build;
+mod claims;
 pub(crate) mod duration;
 mod error;
 mod gates;

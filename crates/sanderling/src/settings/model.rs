@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use sanderling_claims::Access;
 use sanderling_coordinator::Provider;
 use sanderling_core::policy::{Atomic, Backoff};
 use sanderling_core::waves::{HaltSpec, WaveSpec, default_waves};
@@ -60,8 +61,10 @@ pub(crate) struct ControlSettings {
 /// `[claims]`
 #[derive(Clone, Debug)]
 pub(crate) struct ClaimsSettings {
-    /// `memory://`, `redis://…` or `rediss://…`
+    /// `memory://`, `redis://…`, `rediss://…`, `redis+unix:///…`, `redis+sentinel://…` or `rediss+sentinel://…`
     pub(crate) url: ConfiguredUrl,
+    /// Certificates, and whether other machines may be spoken to in the clear.
+    pub(crate) access: Access,
     /// How long a tenant's lock lasts without renewal.
     pub(crate) ttl: Duration,
 }

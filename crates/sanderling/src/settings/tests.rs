@@ -197,7 +197,6 @@ fn what_comes_later_is_refused_as_such() {
     for text in [
         "[schedules.nightly]\ncron = '0 2 * * *'\n",
         "[hosts.m]\nurl = 'mysql://u@h/d'\n",
-        "[claims]\nurl = 'redis+sentinel://h'\n",
     ] {
         assert!(problem(text).contains("not supported yet"), "{text}");
     }
@@ -227,7 +226,7 @@ fn values_out_of_range_are_refused() {
         ("[claims]\nttl = 30\n", "must be a duration such as"),
         (
             "[claims]\nurl = 'http://x'\n",
-            "http:// is not supported here; one of memory://, redis://, rediss:// is needed",
+            "http:// is not supported here; one of memory://, redis://, rediss://, redis+unix://, redis+sentinel://, rediss+sentinel:// is needed",
         ),
         ("[control]\nurl = 'sqlite::memory:'\n", "would be lost"),
         ("[control]\nurl = 'control.db'\n", "is not a URL"),

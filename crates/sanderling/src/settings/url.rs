@@ -163,13 +163,7 @@ fn read_any(
         // A scheme inside a reference that is not set: whoever uses the URL will name the variable.
         None if written.starts_with("${") => {}
         Some(scheme) if !schemes.contains(&scheme) => {
-            let later = [
-                "mysql",
-                "mariadb",
-                "redis+sentinel",
-                "redis-sentinel",
-                "redis+cluster",
-            ];
+            let later = ["mysql", "mariadb"];
             let yet = if later.contains(&scheme) {
                 "not supported yet"
             } else {
