@@ -57,7 +57,8 @@ impl RedisClaims {
             return Ok(Vec::new());
         }
         let pipeline = self.commands.pipeline(verb, locks, ttl);
-        let answers: Vec<bool> = self.link.send(&pipeline).await?;
+        let answers: Vec<Vec<bool>> = self.link.send(&pipeline).await?;
+        let answers = answers.concat();
         if answers.len() == locks.len() {
             return Ok(answers);
         }
