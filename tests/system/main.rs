@@ -13,6 +13,7 @@ mod cancels;
 mod chaos;
 mod cli;
 mod cluster;
+mod counts;
 mod databases;
 mod demo;
 mod down;

@@ -63,6 +63,8 @@ pub struct Planned {
     pub canary_exclude: Option<Selector>,
     /// The budget of connections of each host.
     pub hosts: BTreeMap<HostName, u32>,
+    /// The most targets in flight on each host.
+    pub in_flight: BTreeMap<HostName, u32>,
     /// How long one version took on one tenant in recent rollouts, in milliseconds; none without any.
     pub version_ms: Option<u64>,
     /// Whether a control store was there to be asked.
@@ -78,6 +80,7 @@ impl Planned {
             explanation: &self.explanation,
             canary_exclude: self.canary_exclude.as_ref(),
             hosts: &self.hosts,
+            in_flight: &self.in_flight,
             version_ms: self.version_ms,
             saw_store: self.saw_store,
         };
@@ -148,7 +151,7 @@ pub async fn plan(
     find_traits(fleet, &request.waves, &standings, &mut assessed).await;
     let bundle = fleet.migrations.bundle.hash();
     let (known, version_ms) = history(store, bundle, request.direction).await;
-    let hosts = fleet.hosts.budgets();
+    let in_flight = fleet.hosts.in_flight();
     let mut policy = request.policy.clone();
     policy.create_missing = fleet.create_missing;
     policy.limits = request.halt.resolve(planner::planned_size(&assessed));
@@ -161,7 +164,7 @@ pub async fn plan(
         versions: &versions,
         waves: &request.waves,
         policy: &policy,
-        hosts: &hosts,
+        hosts: &in_flight,
         tenants: &assessed,
         previous: None,
         canary_exclude: request.canary_exclude.as_ref(),
@@ -176,7 +179,8 @@ pub async fn plan(
         plan,
         explanation,
         canary_exclude: request.canary_exclude.clone(),
-        hosts,
+        hosts: fleet.hosts.budgets(),
+        in_flight,
         version_ms,
         saw_store: store.is_some(),
         left_behind,

@@ -11,6 +11,9 @@ pub struct WrittenHost {
     pub url: String,
     /// The budget of connections that all workers share.
     pub connections: u32,
+    /// The most targets in flight there, over all workers; absent where that is its connections.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub in_flight: Option<u32>,
     /// The role that migrations run as, as the settings write it; none is the login role.
     #[serde(default)]
     pub role: Option<String>,

@@ -39,6 +39,9 @@ pub struct HostConfig {
     /// The budget of connections that all workers share. This process has at most so many open at one time, idle ones
     /// of all databases included, as long as the store grants it no more sessions; one visit may go beside them.
     pub connections: u32,
+    /// The most targets in flight over all workers; absent where that is `connections`. Those above them wait for one in the
+    /// process that holds their claims.
+    pub in_flight: Option<u32>,
     /// What a relative SQLite directory is relative to.
     pub base_dir: PathBuf,
 }
@@ -65,6 +68,7 @@ impl HostConfig {
                 .map_err(|wrong| format!("its role {wrong}"))?,
             search_path,
             connections: host.connections,
+            in_flight: host.in_flight,
             base_dir,
         })
     }
@@ -187,6 +191,26 @@ impl Hosts {
         let budget =
             |(name, config): (&HostName, &Arc<HostConfig>)| (name.clone(), config.connections);
         configs.iter().map(budget).collect()
+    }
+
+    /// The most targets that each host may have in flight, over all workers: no fewer than its connections.
+    pub fn in_flight(&self) -> BTreeMap<HostName, u32> {
+        let configs = self.configs();
+        let most = |(name, config): (&HostName, &Arc<HostConfig>)| {
+            let own = config.in_flight.unwrap_or(config.connections);
+            (name.clone(), own.max(config.connections))
+        };
+        configs.iter().map(most).collect()
+    }
+
+    /// Has no more connections of a host open at one time than this, idle ones included: others have the rest of its
+    /// budget.
+    pub async fn allow(&self, host: &HostName, connections: u32) {
+        if let Ok(Opened::Postgres(driver)) = self.open(host) {
+            driver
+                .allow(usize::try_from(connections).unwrap_or(usize::MAX))
+                .await;
+        }
     }
 
     /// How many connections of each host this process has kept idle so far, and how many of them are not any more.

@@ -58,6 +58,7 @@ impl Wiring {
             role: host.role.clone(),
             search_path: host.search_path.clone(),
             connections: host.connections,
+            in_flight: host.in_flight,
             base_dir: self.settings.base_dir.clone(),
         });
         let mut configs: Vec<_> = configs.collect();
@@ -117,6 +118,7 @@ impl Wiring {
         WrittenHost {
             url: host.url.clone(),
             connections: known.map_or(IMPLICIT_CONNECTIONS, |known| known.connections),
+            in_flight: known.and_then(|known| known.in_flight),
             role: known.and_then(|known| Some(known.role.as_ref()?.as_written())),
             search_path: known.map_or_else(Vec::new, |known| known.search_path.as_written()),
         }

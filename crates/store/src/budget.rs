@@ -5,6 +5,9 @@
 pub struct Budget {
     /// The connections that the host may have, of all workers together.
     pub connections: u32,
+    /// The most targets in flight there, of all workers together. Those above the connections wait in their workers, each
+    /// of which keeps to the connections that it was granted.
+    pub in_flight: u32,
     /// What this worker has kept idle there and let go of, since it began.
     pub idle: Idle,
 }
@@ -24,6 +27,7 @@ impl From<u32> for Budget {
     fn from(connections: u32) -> Self {
         Self {
             connections,
+            in_flight: connections,
             idle: Idle::default(),
         }
     }

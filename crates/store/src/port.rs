@@ -408,6 +408,9 @@ pub struct Grant {
     /// How many connections the worker may keep idle on the host from here on; the others are closed before it
     /// opens one for this claim.
     pub spare: u32,
+    /// How many connections the worker may have on the host from here on, idle ones included, where more targets than
+    /// that may be in flight; absent where each claim brings its own.
+    pub seats: Option<u32>,
     /// When it was granted.
     pub at: Micros,
 }

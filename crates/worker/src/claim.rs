@@ -11,6 +11,7 @@ use sanderling_failpoints::failpoint;
 use sanderling_store::{Budget, Candidate, Grant, Idle, Store, StoreError, TargetRef, Wanted};
 
 use crate::circuit::{Admission, Circuits, Probe};
+use crate::seats::Seats;
 use crate::written::WrittenHosts;
 
 /// A granted claim and the lock that was taken for it.
@@ -32,11 +33,17 @@ pub(crate) struct Claimer {
     pub(crate) written: WrittenHosts,
     pub(crate) serves: Serves,
     pub(crate) circuits: Arc<Circuits>,
+    pub(crate) seats: Arc<Seats>,
     pub(crate) lease: Duration,
     pub(crate) ttl: Duration,
     /// Since when a candidate's lock has been refused without a break.
     pub(crate) refused: HashMap<TargetRef, Instant>,
+    /// Candidates that were more than fitted, and when the store named them.
+    pub(crate) left: Option<(Instant, Vec<Candidate>)>,
 }
+
+/// For how long candidates that did not fit are asked for without another look. They are hints; `start` decides.
+const FRESH: Duration = Duration::from_millis(100);
 
 impl Claimer {
     /// Claims up to `free` targets, leaving out those that `mine` says are held here.
@@ -45,13 +52,16 @@ impl Claimer {
         free: usize,
         mine: impl Fn(&TargetRef) -> bool,
     ) -> Result<Vec<Claimed>, StoreError> {
-        self.written.learn(&*self.store).await?;
         let (hosts, mut probes) = self.admitted();
-        // More than fit, because other workers reach for the same ones first.
-        let limit = u32::try_from(free.saturating_mul(4).max(32)).unwrap_or(u32::MAX);
-        let mut candidates = self.store.candidates(&hosts, &self.serves, limit).await?;
-        self.refused
-            .retain(|target, _| candidates.iter().any(|c| c.target == *target));
+        let mut candidates = match self.left.take() {
+            Some((found, left))
+                if found.elapsed() < FRESH && left.len() >= free && probes.is_empty() =>
+            {
+                self.left = Some((found, Vec::new()));
+                left
+            }
+            _ => self.look(&hosts, free).await?,
+        };
         if !probes.is_empty() {
             // One tenant's own trouble must not be all that is ever tried on a host.
             candidates.sort_by_key(|c| self.circuits.doubts(&c.target));
@@ -68,23 +78,49 @@ impl Claimer {
                 .or_default()
                 .push(candidate);
         }
+        let single = by_rollout.len() == 1;
         for (rollout, candidates) in by_rollout {
             let missing = free - granted.len();
             if missing == 0 {
                 break;
             }
             match self.claim_in(candidates, missing).await {
-                Ok(claimed) => granted.extend(claimed.into_iter().map(|claimed| Claimed {
-                    probe: probes.remove(&claimed.grant.place.host),
-                    ..claimed
-                })),
+                Ok((claimed, rest)) => {
+                    granted.extend(claimed.into_iter().map(|claimed| Claimed {
+                        probe: probes.remove(&claimed.grant.place.host),
+                        ..claimed
+                    }));
+                    if single && let Some((_, left)) = &mut self.left {
+                        *left = rest;
+                    }
+                }
                 // The others must not suffer from one; what was granted is worked off.
                 Err(error) => {
                     tracing::warn!(%rollout, %error, "no claims in this rollout; asking again")
                 }
             }
         }
+        if granted.len() < free {
+            // Somebody reaches for the same ones, or a budget is spent.
+            self.left = None;
+        }
         Ok(granted)
+    }
+
+    /// Asks the store.
+    async fn look(
+        &mut self,
+        hosts: &[HostName],
+        free: usize,
+    ) -> Result<Vec<Candidate>, StoreError> {
+        self.written.learn(&*self.store).await?;
+        // More than fit, because other workers reach for the same ones first.
+        let limit = u32::try_from(free.saturating_mul(4).max(32)).unwrap_or(u32::MAX);
+        let candidates = self.store.candidates(hosts, &self.serves, limit).await?;
+        self.refused
+            .retain(|target, _| candidates.iter().any(|c| c.target == *target));
+        self.left = Some((Instant::now(), Vec::new()));
+        Ok(candidates)
     }
 
     /// The hosts that may be tried, and of those whose circuits are open the right to one probe each.
@@ -104,12 +140,12 @@ impl Claimer {
     }
 
     /// Claims up to `free` targets of one rollout. A host where not all were granted is left alone until the next
-    /// call: its budget is spent, and must not hide the hosts behind it.
+    /// call: its budget is spent, and must not hide the hosts behind it. Gives those that were not asked for as well.
     async fn claim_in(
         &mut self,
         candidates: Vec<Candidate>,
         free: usize,
-    ) -> Result<Vec<Claimed>, StoreError> {
+    ) -> Result<(Vec<Claimed>, Vec<Candidate>), StoreError> {
         let mut granted = Vec::new();
         let mut rest = VecDeque::from(candidates);
         while granted.len() < free && !rest.is_empty() {
@@ -131,7 +167,7 @@ impl Claimer {
             rest.retain(|candidate| !refused.contains(&candidate.host));
             granted.extend(started);
         }
-        Ok(granted)
+        Ok((granted, rest.into()))
     }
 
     /// Locks what it can. Without Redis every candidate goes to the store, which decides anyway; so does one whose
@@ -185,6 +221,7 @@ impl Claimer {
             granted = self.ask(&wanted).await;
         }
         let grants = granted.as_deref().unwrap_or_default();
+        self.seat(grants).await;
         if !grants.is_empty() {
             failpoint!("worker.after_grant");
         }
@@ -209,6 +246,17 @@ impl Claimer {
             .collect())
     }
 
+    /// Keeps to the connections that the store grants, before any of these claims is worked on.
+    async fn seat(&self, grants: &[Grant]) {
+        let seated = grants
+            .iter()
+            .filter_map(|grant| Some((&grant.place.host, grant.seats?)));
+        for (host, seats) in seated.collect::<BTreeMap<_, _>>() {
+            self.hosts.allow(host, seats).await;
+            self.seats.allow(host, seats);
+        }
+    }
+
     async fn ask(&self, wanted: &[Wanted]) -> Result<Vec<Grant>, StoreError> {
         self.store
             .start(
@@ -224,9 +272,14 @@ impl Claimer {
     /// What each host may have, and what this process keeps idle there.
     fn budgets(&self) -> BTreeMap<HostName, Budget> {
         let idle = idle(&self.hosts);
+        let in_flight = self.hosts.in_flight();
         let budget = |(host, connections): (HostName, u32)| {
-            let idle = idle.get(&host).copied().unwrap_or_default();
-            (host, Budget { connections, idle })
+            let budget = Budget {
+                connections,
+                in_flight: in_flight.get(&host).copied().unwrap_or(connections),
+                idle: idle.get(&host).copied().unwrap_or_default(),
+            };
+            (host, budget)
         };
         self.hosts.budgets().into_iter().map(budget).collect()
     }

@@ -59,6 +59,11 @@ impl HeldClaims {
         self.claims().remove(target).map(|claimed| claimed.lock)
     }
 
+    /// How many there are.
+    pub(crate) fn count(&self) -> usize {
+        self.claims().len()
+    }
+
     /// Whether the target is held.
     pub(crate) fn contains(&self, target: &TargetRef) -> bool {
         self.claims().contains_key(target)

@@ -21,6 +21,7 @@ use crate::circuit::{Circuits, Probe};
 use crate::found::{busy, edited, half_way, is_done, left_half_way, lost_too_many_workers};
 use crate::held::HeldClaims;
 use crate::meters::{LockMeter, StepMeter};
+use crate::seats::{Seat, Seats};
 
 /// What every job of a worker shares.
 pub(crate) struct Context {
@@ -29,6 +30,7 @@ pub(crate) struct Context {
     pub(crate) bundles: Bundles,
     pub(crate) held: Arc<HeldClaims>,
     pub(crate) circuits: Arc<Circuits>,
+    pub(crate) seats: Arc<Seats>,
     pub(crate) worker: WorkerId,
     pub(crate) lease: Duration,
     pub(crate) drain: CancellationToken,
@@ -57,6 +59,8 @@ pub(crate) struct Job<'a> {
     pub(crate) held: Held,
     pub(crate) nonce: Nonce,
     pub(crate) session: Option<Box<dyn Session>>,
+    /// The right to have one, where claims wait for connections.
+    pub(crate) seat: Option<Seat>,
     /// Whether the claim's number has been used on a connection: the next connection needs a new one.
     pub(crate) spent: bool,
     /// Whether nothing of this claim, or of an older one, can still be on its way to the tenant.
@@ -104,6 +108,7 @@ impl<'a> Job<'a> {
             },
             nonce: grant.nonce.clone(),
             session: None,
+            seat: None,
             spent: false,
             settled: !grant.takeover,
             applied: grant.applied.clone(),

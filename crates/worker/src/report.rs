@@ -8,9 +8,11 @@ use sanderling_store::{Receipt, Report, Store, StoreError, TargetResult};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
+use crate::held::HeldClaims;
+
 /// Successes wait for company at most this long.
 const BATCH_WAIT: Duration = Duration::from_millis(20);
-/// And go once there are this many.
+/// And go once there are this many, or half of what this worker holds: the other half is at work meanwhile.
 const BATCH_SIZE: usize = 64;
 /// Pause before a report that the store did not take is sent again.
 const RETRY_PAUSE: Duration = Duration::from_millis(250);
@@ -25,12 +27,14 @@ impl Reporter {
     /// Starts the sending task. It ends when the last `Reporter` is dropped and everything has been sent, or given up.
     pub(crate) fn start(
         store: Arc<dyn Store>,
+        held: Arc<HeldClaims>,
         drain: CancellationToken,
         lease: Duration,
     ) -> (Self, tokio::task::JoinHandle<()>) {
         let (sender, mut receiver) = mpsc::channel(1024);
         let mut sending = Sender {
             store,
+            held,
             drain,
             lease,
             draining_since: None,
@@ -62,6 +66,7 @@ fn may_wait(report: &Report) -> bool {
 
 struct Sender {
     store: Arc<dyn Store>,
+    held: Arc<HeldClaims>,
     drain: CancellationToken,
     lease: Duration,
     /// Since when the store has been away in a drain.
@@ -73,7 +78,7 @@ impl Sender {
         while let Some(first) = receiver.recv().await {
             let mut batch = vec![first];
             let until = tokio::time::Instant::now() + BATCH_WAIT;
-            while batch.len() < BATCH_SIZE && batch.iter().all(|(report, _)| may_wait(report)) {
+            while self.waits(batch.len()) && batch.iter().all(|(report, _)| may_wait(report)) {
                 match tokio::time::timeout_at(until, receiver.recv()).await {
                     Ok(Some(next)) => batch.push(next),
                     Ok(None) | Err(_) => break,
@@ -81,6 +86,11 @@ impl Sender {
             }
             self.send(batch).await;
         }
+    }
+
+    /// Whether so few reports wait for company.
+    fn waits(&self, reports: usize) -> bool {
+        reports < BATCH_SIZE.min(self.held.count().div_ceil(2))
     }
 
     async fn send(&mut self, batch: Vec<Waiting>) {

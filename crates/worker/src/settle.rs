@@ -37,7 +37,9 @@ impl Job<'_> {
 
     /// Closes the session. Where its connection is kept, how many this process has kept on the host by then.
     pub(crate) async fn close(&mut self) -> Option<u64> {
-        if !self.session.take()?.close().await {
+        let kept = self.session.take()?.close().await;
+        self.seat = None;
+        if !kept {
             return None;
         }
         let counts = self.context.hosts.idle();
@@ -46,6 +48,7 @@ impl Job<'_> {
 
     async fn open(&mut self) -> Result<Box<dyn Session>, Stop> {
         let begun = Instant::now();
+        self.sit().await?;
         loop {
             self.turn().await?;
             let opened = match self.context.hosts.driver(&self.grant.place.host) {
@@ -78,6 +81,36 @@ impl Job<'_> {
                     tracing::warn!(tenant = %self.held.target.tenant, %error, "cannot reach the tenant to settle its claim; it stays in flight");
                     self.pause("the tenant cannot be reached").await?;
                 }
+            }
+        }
+    }
+
+    /// Waits for one of the worker's connections to the host, where claims do. What is not begun yet is given back in a drain,
+    /// and where its rollout was stopped.
+    async fn sit(&mut self) -> Result<(), Stop> {
+        if self.grant.seats.is_none() || self.seat.is_some() {
+            return Ok(());
+        }
+        let (context, host) = (self.context, self.grant.place.host.clone());
+        let mut coming = std::pin::pin!(context.seats.take(&host));
+        loop {
+            match context.held.said(&self.held) {
+                RenewedClaim::Stale => return Err(self.gone()),
+                RenewedClaim::Stop | RenewedClaim::Cancel if self.settled => {
+                    return Err(Stop::end(self.stopped()));
+                }
+                RenewedClaim::Stop | RenewedClaim::Cancel | RenewedClaim::Live => {}
+            }
+            if self.settled && context.drain.is_cancelled() {
+                return Err(Stop::end(self.released()));
+            }
+            tokio::select! {
+                seat = &mut coming => {
+                    self.seat = Some(seat);
+                    return Ok(());
+                }
+                () = context.drain.cancelled(), if self.settled => {}
+                () = tokio::time::sleep(LONGEST_PAUSE) => {}
             }
         }
     }

@@ -20,9 +20,15 @@ use crate::claim::{Claimed, Claimer};
 use crate::held::HeldClaims;
 use crate::meters::{self, JobMeter};
 use crate::migrate::{self, Context};
+use crate::release::Releaser;
 use crate::renew::Renewal;
 use crate::report::Reporter;
+use crate::seats::Seats;
 use crate::written::WrittenHosts;
+
+/// How long slots that become free wait for others: claims are asked for together, because each question costs the
+/// control store a transaction.
+const COMPANY: Duration = Duration::from_millis(2);
 
 /// How a worker works.
 #[derive(Clone, Debug)]
@@ -87,20 +93,27 @@ impl Worker {
         // Before the first claim: what a worker keeps idle counts only while it is known to live.
         renewal.beat().await;
         let renewal = tokio::spawn(renewal.run(stop_renewal.clone()));
-        let (reporter, reporting) =
-            Reporter::start(self.store.clone(), drain.clone(), self.options.lease);
+        let (reporter, reporting) = Reporter::start(
+            self.store.clone(),
+            held.clone(),
+            drain.clone(),
+            self.options.lease,
+        );
+        let (releaser, releasing) = Releaser::start(self.claims.clone());
         let context = Arc::new(Context {
             store: self.store.clone(),
             hosts: self.hosts.clone(),
             bundles: Bundles::new(self.store.clone()),
             held,
             circuits,
+            seats: Arc::new(Seats::default()),
             worker: self.options.id.clone(),
             lease: self.options.lease,
             drain: drain.clone(),
         });
         let mut jobs = JoinSet::new();
-        self.work(&context, &reporter, &mut jobs, &drain).await;
+        self.work(&context, (&reporter, &releaser), &mut jobs, &drain)
+            .await;
         self.pulse.stops();
         if !jobs.is_empty() {
             tracing::info!(
@@ -109,9 +122,9 @@ impl Worker {
             );
         }
         while jobs.join_next().await.is_some() {}
-        drop(reporter);
+        drop((reporter, releaser));
         stop_renewal.cancel();
-        for task in [renewal, reporting] {
+        for task in [renewal, reporting, releasing] {
             if let Err(error) = task.await {
                 tracing::error!(%error, "a background task of the worker failed");
             }
@@ -136,11 +149,11 @@ impl Worker {
     async fn work(
         &self,
         context: &Arc<Context>,
-        reporter: &Reporter,
+        ends: (&Reporter, &Releaser),
         jobs: &mut JoinSet<()>,
         drain: &CancellationToken,
     ) {
-        let mut claimer = self.claimer(context.circuits.clone());
+        let mut claimer = self.claimer(context);
         while !drain.is_cancelled() {
             while jobs.try_join_next().is_some() {}
             let free = self.options.slots.saturating_sub(jobs.len());
@@ -155,7 +168,7 @@ impl Worker {
                 Ok(claimed) => {
                     let found = !claimed.is_empty();
                     for claimed in claimed {
-                        self.spawn(jobs, context, reporter, claimed);
+                        self.spawn(jobs, context, ends, claimed);
                     }
                     found
                 }
@@ -176,6 +189,7 @@ impl Worker {
         let pause = self.options.poll.mul_f64(rand::random_range(0.75..1.25));
         tokio::select! {
             Some(_) = jobs.join_next() => {
+                gather(jobs).await;
                 if jobs.is_empty() && let Err(error) = self.claims.wake().await {
                     tracing::debug!(%error, "wake-up not sent; the leader polls");
                 }
@@ -189,7 +203,7 @@ impl Worker {
         &self,
         jobs: &mut JoinSet<()>,
         context: &Arc<Context>,
-        reporter: &Reporter,
+        (reporter, releaser): (&Reporter, &Releaser),
         claimed: Claimed,
     ) {
         let held = Held {
@@ -199,7 +213,7 @@ impl Worker {
         let host = claimed.grant.place.host.clone();
         let meter = JobMeter::started(&context.hosts, &host);
         context.held.insert(held, host.clone(), claimed.lock);
-        let (context, reporter, claims) = (context.clone(), reporter.clone(), self.claims.clone());
+        let (context, reporter, releaser) = (context.clone(), reporter.clone(), releaser.clone());
         jobs.spawn(async move {
             let target = claimed.grant.target.clone();
             // A task of its own: a panic in it costs this claim its lease, not the worker its life.
@@ -222,17 +236,13 @@ impl Worker {
                 Err(error) => tracing::error!(tenant = %target.tenant, %error, "migrating this tenant broke down; its claim ends with its lease"),
             }
             if let Some(lock) = context.held.remove(&target) {
-                // Not waited for: the slot is free, and a lock that is not released expires by itself.
-                tokio::spawn(async move {
-                    if let Err(error) = claims.release(&[lock]).await {
-                        tracing::debug!(%error, "lock not released; it expires by itself");
-                    }
-                });
+                releaser.release(lock);
             }
         });
     }
 
-    fn claimer(&self, circuits: Arc<Circuits>) -> Claimer {
+    fn claimer(&self, context: &Context) -> Claimer {
+        let circuits = context.circuits.clone();
         Claimer {
             store: self.store.clone(),
             claims: self.claims.clone(),
@@ -246,9 +256,11 @@ impl Worker {
             hosts: self.hosts.clone(),
             serves: self.options.serves.clone(),
             circuits,
+            seats: context.seats.clone(),
             lease: self.options.lease,
             ttl: self.options.ttl,
             refused: HashMap::new(),
+            left: None,
         }
     }
 
@@ -265,6 +277,16 @@ impl Worker {
             ttl: self.options.ttl,
             pulse: self.pulse.clone(),
         }
+    }
+}
+
+/// Waits a moment for other jobs to end, until half of them have: what was reported together ends together.
+async fn gather(jobs: &mut JoinSet<()>) {
+    let (until, half) = (tokio::time::Instant::now() + COMPANY, jobs.len() / 2);
+    while jobs.len() > half {
+        let Ok(Some(_)) = tokio::time::timeout_at(until, jobs.join_next()).await else {
+            return;
+        };
     }
 }
 

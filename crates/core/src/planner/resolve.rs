@@ -20,7 +20,7 @@ pub(super) fn wave(
         .policy
         .concurrency
         .min(tenants)
-        .min(connections(input, members));
+        .min(on_hosts(input, members));
     if let Some(own) = spec.concurrency {
         most = most.min(own);
     }
@@ -38,8 +38,8 @@ pub(super) fn wave(
     }
 }
 
-/// The sum of the budgets of the hosts that these tenants are on.
-fn connections(input: &PlanInput<'_>, members: &[Member<'_>]) -> u32 {
+/// What the hosts that these tenants are on may have in flight together.
+fn on_hosts(input: &PlanInput<'_>, members: &[Member<'_>]) -> u32 {
     let hosts: BTreeSet<_> = members.iter().map(|m| &m.tenant.place.host).collect();
     hosts
         .into_iter()

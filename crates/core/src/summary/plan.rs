@@ -28,6 +28,8 @@ pub struct PlanContext<'a> {
     pub canary_exclude: Option<&'a Selector>,
     /// The budget of connections of each host.
     pub hosts: &'a BTreeMap<HostName, u32>,
+    /// The most targets that each host may have in flight.
+    pub in_flight: &'a BTreeMap<HostName, u32>,
     /// How long one version took on one tenant in recent rollouts, in milliseconds; none without any.
     pub version_ms: Option<u64>,
     /// Whether a control store was read: holds are its to know.
@@ -236,7 +238,7 @@ impl PlanSummary {
             }),
             coverage: coverage(context.explanation),
             known_failures: context.explanation.known_failures,
-            hosts: hosts(plan, context.hosts),
+            hosts: hosts(plan, context),
         }
     }
 }
@@ -346,9 +348,9 @@ fn coverage(explanation: &Explanation) -> Vec<CoverageSummary> {
         .collect()
 }
 
-/// The hosts that targets are on. Of one host no more are in flight than its budget, than the wave allows, and than
+/// The hosts that targets are on. Of one host no more are in flight than it may have, than the wave allows, and than
 /// the wave has there.
-fn hosts(plan: &Plan, budgets: &BTreeMap<HostName, u32>) -> Vec<HostSummary> {
+fn hosts(plan: &Plan, context: &PlanContext<'_>) -> Vec<HostSummary> {
     let mut counts: BTreeMap<(&HostName, usize), u64> = BTreeMap::new();
     for target in &plan.targets {
         *counts.entry((&target.place.host, target.wave)).or_default() += 1;
@@ -357,7 +359,8 @@ fn hosts(plan: &Plan, budgets: &BTreeMap<HostName, u32>) -> Vec<HostSummary> {
     names
         .into_iter()
         .map(|host| {
-            let connections = budgets.get(host).copied().unwrap_or(0);
+            let of = |hosts: &BTreeMap<HostName, u32>| hosts.get(host).copied().unwrap_or(0);
+            let (connections, may_have) = (of(context.hosts), of(context.in_flight));
             let mut summary = HostSummary {
                 host: host.clone(),
                 tenants: 0,
@@ -367,7 +370,7 @@ fn hosts(plan: &Plan, budgets: &BTreeMap<HostName, u32>) -> Vec<HostSummary> {
             for (wave, planned) in plan.waves.iter().enumerate() {
                 let there = counts.get(&(host, wave)).copied().unwrap_or(0);
                 let most = u32::try_from(there).unwrap_or(u32::MAX);
-                let most = most.min(planned.max_in_flight).min(connections);
+                let most = most.min(planned.max_in_flight).min(may_have);
                 summary.tenants += there;
                 summary.max_in_flight = summary.max_in_flight.max(most);
             }

@@ -35,6 +35,7 @@ fn the_plan() {
         explanation: &crate::planner::Explanation::default(),
         canary_exclude: None,
         hosts: &hosts,
+        in_flight: &hosts,
         version_ms: None,
         saw_store: true,
     };

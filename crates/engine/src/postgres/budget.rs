@@ -26,13 +26,16 @@ pub(crate) enum Use {
 
 /// The budget of one host. `T` is a connection.
 pub(crate) struct Budget<T> {
-    limit: usize,
+    /// As configured: no allowance is greater.
+    configured: usize,
     state: Mutex<State<T>>,
     /// Something was closed, given back or taken.
     changed: Notify,
 }
 
 struct State<T> {
+    /// The most that are open at one time.
+    limit: usize,
     sessions: usize,
     visits: usize,
     closing: usize,
@@ -77,8 +80,8 @@ impl<T> State<T> {
 
     /// Where sessions have the whole budget, one visit goes on beside them: it must not wait for a migration's end,
     /// and no session has to wait for it.
-    fn has_room(&self, of: Use, limit: usize) -> bool {
-        self.in_use() < limit
+    fn has_room(&self, of: Use) -> bool {
+        self.in_use() < self.limit
             || match of {
                 Use::Session => self.closing == 0 && self.visits <= 1,
                 Use::Visit => self.closing == 0 && self.visits == 0,
@@ -86,8 +89,8 @@ impl<T> State<T> {
             }
     }
 
-    fn over(&mut self, limit: usize) -> Option<T> {
-        if self.in_use() + self.idle.len() <= limit {
+    fn over(&mut self) -> Option<T> {
+        if self.in_use() + self.idle.len() <= self.limit {
             return None;
         }
         self.oldest_idle()
@@ -102,8 +105,9 @@ impl<T> Budget<T> {
     /// A budget of at least one connection.
     pub(crate) fn new(limit: usize) -> Arc<Self> {
         Arc::new(Self {
-            limit: limit.max(1),
+            configured: limit.max(1),
             state: Mutex::new(State {
+                limit: limit.max(1),
                 sessions: 0,
                 visits: 0,
                 closing: 0,
@@ -147,13 +151,33 @@ impl<T> Budget<T> {
             connection,
             since: Instant::now(),
         });
+        let over = self.all_over(&mut state);
+        drop(state);
+        self.changed.notify_waiters();
+        over
+    }
+
+    /// Has no more open at one time from here on, up to what is configured. Returns what has to be closed for that.
+    pub(crate) fn allow(self: &Arc<Self>, most: usize) -> ToClose<T> {
+        let mut state = self.state();
+        state.limit = most.clamp(1, self.configured);
+        let over = self.all_over(&mut state);
+        drop(state);
+        self.changed.notify_waiters();
+        over
+    }
+
+    fn all_over(self: &Arc<Self>, state: &mut State<T>) -> ToClose<T> {
+        // What is closing already ends by itself: no other has to go for it.
+        let open = state.sessions + state.visits + state.idle.len();
         let mut over = Vec::new();
-        while let Some(old) = state.over(self.limit) {
+        for _ in state.limit..open {
+            let Some(old) = state.oldest_idle() else {
+                break;
+            };
             state.closing += 1;
             over.push((old, self.leaving(Some(Use::Closing))));
         }
-        drop(state);
-        self.changed.notify_waiters();
         over
     }
 
@@ -208,7 +232,7 @@ impl<T> Budget<T> {
 
     fn try_admit(self: &Arc<Self>, of: Use) -> Option<(ToClose<T>, Permit<T>)> {
         let state = self.state();
-        if state.has_room(of, self.limit) {
+        if state.has_room(of) {
             Some(self.admit(state, of))
         } else {
             None
@@ -222,7 +246,7 @@ impl<T> Budget<T> {
     ) -> (ToClose<T>, Permit<T>) {
         *state.count(of) += 1;
         // They take no place any longer: what is opened under the permit is opened after they are closed.
-        let over = std::iter::from_fn(|| state.over(self.limit));
+        let over = std::iter::from_fn(|| state.over());
         let over = over.map(|old| (old, self.leaving(None))).collect();
         (over, self.permit(of))
     }
@@ -368,6 +392,19 @@ mod tests {
         assert_eq!((over.len(), budget.counts()), (1, (2, 0)));
         drop(over);
         assert_eq!(budget.counts(), (2, 1));
+    }
+
+    #[test]
+    fn an_allowance_closes_what_is_idle_above_it_and_is_never_above_the_budget() {
+        let budget = full_of_idle(4);
+        let closed: Vec<_> = budget.allow(3).into_iter().map(|(c, _)| c).collect();
+        assert_eq!(closed, [0]);
+        let (_, _one) = budget.reuse(|_| true).unwrap();
+        assert!(budget.allow(9).is_empty());
+        let (over, _two) = now(&budget, Use::Session).unwrap();
+        assert!(over.is_empty(), "four may be open");
+        let (over, _three) = now(&budget, Use::Session).unwrap();
+        assert_eq!(over, [1], "and no more than four");
     }
 
     #[tokio::test]

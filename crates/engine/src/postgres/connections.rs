@@ -89,6 +89,11 @@ impl Connections {
         close(self.budget.trim(spare)).await;
     }
 
+    /// Has no more open at one time than this: others have the rest of the host's budget.
+    pub(crate) async fn allow(&self, connections: usize) {
+        close(self.budget.allow(connections)).await;
+    }
+
     /// How many connections were kept idle, and how many of them are not any more.
     pub(crate) fn counts(&self) -> (u64, u64) {
         self.budget.counts()

@@ -181,6 +181,11 @@ impl PostgresDriver {
         self.shared.connections.trim(spare).await;
     }
 
+    /// Has no more connections open at one time than this.
+    pub(crate) async fn allow(&self, connections: usize) {
+        self.shared.connections.allow(connections).await;
+    }
+
     /// How many connections were kept idle, and how many of them are not any more.
     pub(crate) fn counts(&self) -> (u64, u64) {
         self.shared.connections.counts()

@@ -138,6 +138,7 @@ fn config(name: &str, url: &str) -> HostConfig {
         role: None,
         search_path: SearchPath::default(),
         connections: 3,
+        in_flight: None,
         base_dir: PathBuf::from("/nowhere"),
     }
 }

@@ -114,6 +114,7 @@ impl Fleet {
             role: None,
             search_path: SearchPath::default(),
             connections: 4,
+            in_flight: None,
             base_dir,
         };
         Self {

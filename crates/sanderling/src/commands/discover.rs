@@ -55,6 +55,7 @@ pub(crate) async fn run(printer: Printer, request: &Request) -> anyhow::Result<E
         role: None,
         search_path: SearchPath::default(),
         connections: CONNECTIONS,
+        in_flight: None,
         base_dir: PathBuf::from("."),
     }])?);
     let named = |EngineError(failure): EngineError| anyhow::anyhow!("{}", failure.message);

@@ -180,6 +180,8 @@ fn host(reader: &mut Reader<'_>, name: &str, base: &Path) -> HostSettings {
     let (url, template) = url::read_template(reader, &below(&at, "url"), schemes, base);
     let is_sqlite = url.scheme().as_deref() == Some("sqlite");
     let connections = reader.count(&below(&at, "connections"), 1);
+    let connections = connections.unwrap_or(if is_sqlite { 2 } else { 8 });
+    let in_flight = reader.count(&below(&at, "in_flight"), connections);
     let direct = below(&at, "direct_url");
     let direct = reader
         .has(&direct)
@@ -208,7 +210,8 @@ fn host(reader: &mut Reader<'_>, name: &str, base: &Path) -> HostSettings {
         template,
         role,
         search_path: search_path.unwrap_or_default(),
-        connections: connections.unwrap_or(if is_sqlite { 2 } else { 8 }),
+        connections,
+        in_flight,
         is_sqlite,
     }
 }

@@ -55,6 +55,7 @@ pub(super) static ROOT: Node = Table(&[
             ("url", Leaf),
             ("direct_url", Leaf),
             ("connections", Leaf),
+            ("in_flight", Leaf),
             ("role", Leaf),
             ("search_path", Leaf),
         ])),

@@ -86,6 +86,8 @@ pub(crate) struct HostSettings {
     pub(crate) search_path: SearchPath,
     /// Connections that all workers together may hold.
     pub(crate) connections: u32,
+    /// Targets in flight over all workers, where that is more than its connections.
+    pub(crate) in_flight: Option<u32>,
     /// Whether it is a directory of SQLite files.
     pub(crate) is_sqlite: bool,
 }

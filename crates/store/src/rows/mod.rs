@@ -8,5 +8,6 @@ pub(crate) mod holds;
 pub(crate) mod hosts;
 pub(crate) mod kept;
 pub(crate) mod rollouts;
+pub(crate) mod seats;
 pub(crate) mod targets;
 pub(crate) mod tenants;

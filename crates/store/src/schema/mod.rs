@@ -8,7 +8,7 @@ use crate::perform::{Mode, Verb};
 use crate::port::StoreError;
 
 /// Every step, oldest first. A step that was released is never edited; the next one follows it.
-const STEPS: [&str; 8] = [
+const STEPS: [&str; 9] = [
     include_str!("0001_first.sql"),
     include_str!("0002_kept.sql"),
     include_str!("0003_away.sql"),
@@ -17,6 +17,7 @@ const STEPS: [&str; 8] = [
     include_str!("0006_registry.sql"),
     include_str!("0007_direction.sql"),
     include_str!("0008_cancels.sql"),
+    include_str!("0009_seats.sql"),
 ];
 
 /// The version this program writes.

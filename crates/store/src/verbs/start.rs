@@ -114,6 +114,9 @@ impl Start {
             if !takeover && (locked.rollout.permits(wave) == 0 || !rooms.take(&target.host)) {
                 continue;
             }
+            if takeover {
+                rooms.take_over(&target.host, target.claim.owner.as_ref());
+            }
             let before = claims
                 .get(&target.key.tenant)
                 .copied()
@@ -128,7 +131,7 @@ impl Start {
             return Ok(granted);
         }
         targets::claimed(tx, &granted).await?;
-        rooms.save(tx).await?;
+        rooms.save(tx, &self.worker).await?;
         let epochs: Vec<(&TenantId, Epoch)> = granted
             .iter()
             .map(|target| (&target.key.tenant, target.claim.epoch))
@@ -248,6 +251,7 @@ fn grant_of(target: Target, locked: &Locked, plan: &Plan, rooms: &Rooms) -> Resu
         accepted: plan.accepted.clone(),
         policy: locked.rollout.policy.clone(),
         spare: rooms.spare(&target.host),
+        seats: rooms.seats(&target.host),
         at: target.claim.since,
         place: target.place,
         target: target.key,

@@ -88,6 +88,62 @@ pub(crate) async fn a_report_that_came_too_late_keeps_nothing(backend: Backend) 
     assert_eq!(ask(&store, &id, "w2", NONE, 12..20).await.len(), 4);
 }
 
+/// Claims above the connections wait in their workers: of both there is one number over all of them.
+pub(crate) async fn more_claims_than_connections(backend: Backend) {
+    let store = backend.open().await;
+    let id = running(&store, plan(&backend.fleet, &[40])).await;
+    let ask = async |name: &str, tenants, lease| queue(&store, &id, name, tenants, lease).await;
+    let first = ask("w1", 0..10, LEASE).await;
+    assert_eq!((first.len(), first[0].seats), (10, Some(5)));
+    let none = ask("w2", 10..20, LEASE).await;
+    assert!(none.is_empty(), "w1 has every connection: {none:?}");
+    for grant in &first[..7] {
+        report(&store, grant, ended(Outcome::Succeeded)).await;
+    }
+    let second = ask("w2", 10..20, LEASE).await;
+    assert_eq!(second.len(), 9, "twelve may be in flight, and w1 has three");
+    assert_eq!(second[0].seats, Some(2));
+    report(&store, &first[7], ended(Outcome::Succeeded)).await;
+    let more = ask("w1", 20..30, LEASE).await;
+    assert_eq!(
+        (more.len(), more[0].seats),
+        (1, Some(3)),
+        "w2 keeps its two"
+    );
+}
+
+/// A dead worker's connections go to whoever takes its claims over, one with each, while it had any.
+pub(crate) async fn connections_change_hands_with_claims(backend: Backend) {
+    let store = backend.open().await;
+    let id = running(&store, plan(&backend.fleet, &[40])).await;
+    let ask = async |name: &str, tenants, lease| queue(&store, &id, name, tenants, lease).await;
+    assert_eq!(ask("w1", 0..10, TINY).await.len(), 10);
+    let taken = ask("w2", 0..3, LEASE).await;
+    assert_eq!((taken.len(), taken[0].seats), (3, Some(3)));
+    let taken = ask("w3", 3..10, LEASE).await;
+    assert_eq!((taken.len(), taken[0].seats), (7, Some(2)));
+}
+
+async fn queue(
+    store: &AnyStore,
+    id: &RolloutId,
+    name: &str,
+    tenants: std::ops::Range<usize>,
+    lease: Duration,
+) -> Vec<Grant> {
+    let budget = Budget {
+        connections: CONNECTIONS,
+        in_flight: 12,
+        idle: counted(NONE),
+    };
+    let budgets: BTreeMap<HostName, Budget> = [(host("eu1"), budget)].into();
+    let wanted: Vec<_> = tenants.map(|n| want(id, n)).collect();
+    store
+        .start(&worker(name), &wanted, &budgets, &Serves::everyone(), lease)
+        .await
+        .unwrap()
+}
+
 async fn alive(store: &AnyStore, name: &str, idle: (u64, u64), lease: Duration) {
     let serves = [(host("eu1"), counted(idle))].into();
     store
@@ -105,6 +161,7 @@ async fn ask(
 ) -> Vec<Grant> {
     let budget = Budget {
         connections: CONNECTIONS,
+        in_flight: CONNECTIONS,
         idle: counted(idle),
     };
     let budgets: BTreeMap<HostName, Budget> = [(host("eu1"), budget)].into();

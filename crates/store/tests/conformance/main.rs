@@ -66,7 +66,7 @@ macro_rules! backends {
             directions::{ a_rollout_knows_its_direction, what_was_proved_before_the_way_down_is_believed },
             kept::{
                 what_a_worker_keeps_is_taken_for_others, what_a_worker_let_go_of_is_free, a_lost_worker_keeps_nothing,
-                a_report_that_came_too_late_keeps_nothing,
+                a_report_that_came_too_late_keeps_nothing, more_claims_than_connections, connections_change_hands_with_claims,
             },
             gates::{
                 a_wave_stays_shut_without_evidence, a_verdict_follows_its_measurement, a_gate_is_skipped_once_and_audited,

@@ -126,6 +126,7 @@ fn written(url: &str, connections: u32) -> WrittenHost {
     WrittenHost {
         url: url.to_owned(),
         connections,
+        in_flight: None,
         role: Some("{{schema}}_owner".to_owned()),
         search_path: vec!["{{schema}}".to_owned(), "extensions".to_owned()],
     }

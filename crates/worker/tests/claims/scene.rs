@@ -173,6 +173,7 @@ impl Scene {
             role: None,
             search_path: SearchPath::default(),
             connections: 8,
+            in_flight: None,
             base_dir: Path::new("/").to_owned(),
         };
         Self {

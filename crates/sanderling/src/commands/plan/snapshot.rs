@@ -145,6 +145,7 @@ fn summary() -> PlanSummary {
         explanation: &explanation,
         canary_exclude: Some(&exclude),
         hosts: &hosts,
+        in_flight: &hosts,
         version_ms: Some(40),
         saw_store: true,
     };
