@@ -1,10 +1,5 @@
 //! What is recorded, as Prometheus reads it.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "a test that cannot go on panics with what it saw"
-)]
-
 use std::time::Duration;
 
 use sanderling_telemetry::catalogue::{BUILD_INFO, HALTS, LEADER, STORE_REQUESTS, WORKERS};

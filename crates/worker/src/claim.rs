@@ -54,11 +54,15 @@ impl Claimer {
     ) -> Result<Vec<Claimed>, StoreError> {
         let (hosts, mut probes) = self.admitted();
         let mut candidates = match self.left.take() {
-            Some((found, left))
-                if found.elapsed() < FRESH && left.len() >= free && probes.is_empty() =>
-            {
-                self.left = Some((found, Vec::new()));
-                left
+            Some((found, mut left)) if found.elapsed() < FRESH && probes.is_empty() => {
+                // A circuit may have opened since.
+                left.retain(|candidate| hosts.contains(&candidate.host));
+                if left.len() < free {
+                    self.look(&hosts, free).await?
+                } else {
+                    self.left = Some((found, Vec::new()));
+                    left
+                }
             }
             _ => self.look(&hosts, free).await?,
         };
