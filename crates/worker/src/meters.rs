@@ -15,12 +15,13 @@ use sanderling_telemetry::{Live, Samples, host_label};
 
 use crate::circuit::Circuits;
 use crate::held::HeldClaims;
+use crate::seats::Seats;
 
 /// Shows slots, connections and circuits for as long as the answer is kept, and counts from zero what is counted.
 pub(crate) fn shown(
     slots: usize,
     held: &Arc<HeldClaims>,
-    circuits: &Arc<Circuits>,
+    (circuits, seats): (&Arc<Circuits>, &Arc<Seats>),
     hosts: &Arc<Hosts>,
 ) -> Live {
     for class in ErrorClass::ALL.map(ErrorClass::as_str) {
@@ -30,20 +31,28 @@ pub(crate) fn shown(
     for counter in [&RENEW_FAILURES, &STALE_CLAIMS, &FENCED] {
         counter.more([], 0);
     }
-    let (held, circuits, hosts) = (held.clone(), circuits.clone(), hosts.clone());
-    Live::new(move || samples(slots, &held, &circuits, &hosts))
+    let (held, hosts) = (held.clone(), hosts.clone());
+    let (circuits, seats) = (circuits.clone(), seats.clone());
+    Live::new(move || samples(slots, &held, (&circuits, &seats), &hosts))
 }
 
-fn samples(slots: usize, held: &HeldClaims, circuits: &Circuits, hosts: &Hosts) -> Samples {
+fn samples(
+    slots: usize,
+    held: &HeldClaims,
+    (circuits, seats): (&Circuits, &Seats),
+    hosts: &Hosts,
+) -> Samples {
     let mut samples = Samples::default();
-    let (busy, idle) = (held.by_host(), hosts.idle());
+    let (claims, idle) = (held.by_host(), hosts.idle());
     let away = circuits.away();
     samples.set(&WORKER_SLOTS, [], slots as f64);
-    samples.set(&WORKER_SLOTS_IN_USE, [], count(busy.values().sum()));
+    samples.set(&WORKER_SLOTS_IN_USE, [], count(claims.values().sum()));
     for (host, limit) in hosts.budgets() {
         let label = host_label(host.as_str());
         let (kept, let_go) = idle.get(&host).copied().unwrap_or_default();
-        let busy = busy.get(&host).copied().unwrap_or_default();
+        let claims = claims.get(&host).copied().unwrap_or_default();
+        // Where claims wait for connections, the others have none.
+        let busy = seats.taken(&host).map_or(claims, u64::from);
         samples.set(&HOST_CONNECTIONS, [label, "busy"], count(busy));
         samples.set(
             &HOST_CONNECTIONS,

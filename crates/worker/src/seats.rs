@@ -43,6 +43,12 @@ impl Seats {
         given.await.unwrap_or(Seat(None))
     }
 
+    /// How many are taken; `None` where each claim brings its own connection.
+    pub(crate) fn taken(&self, host: &HostName) -> Option<u32> {
+        let hosts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        hosts.get(host).map(|host| host.state().taken)
+    }
+
     fn host(&self, host: &HostName) -> Arc<Host> {
         let mut hosts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         hosts.entry(host.clone()).or_default().clone()
@@ -98,6 +104,8 @@ mod tests {
         assert!(is_free(&seats).is_none(), "nothing was granted");
         seats.allow(&host, 2);
         let (one, two) = (is_free(&seats).unwrap(), is_free(&seats).unwrap());
+        assert_eq!(seats.taken(&host), Some(2));
+        assert_eq!(seats.taken(&HostName::new("other")), None);
         assert!(is_free(&seats).is_none());
         let waits = tokio::spawn({
             let (seats, host) = (seats.clone(), host.clone());

@@ -88,7 +88,9 @@ impl Worker {
         let held = Arc::new(HeldClaims::default());
         let stop_renewal = CancellationToken::new();
         let circuits = Arc::new(Circuits::default());
-        let _shown = meters::shown(self.options.slots, &held, &circuits, &self.hosts);
+        let seats = Arc::new(Seats::default());
+        let shown = (&circuits, &seats);
+        let _shown = meters::shown(self.options.slots, &held, shown, &self.hosts);
         let renewal = self.renewal(&held, &circuits);
         // Before the first claim: what a worker keeps idle counts only while it is known to live.
         renewal.beat().await;
@@ -106,7 +108,7 @@ impl Worker {
             bundles: Bundles::new(self.store.clone()),
             held,
             circuits,
-            seats: Arc::new(Seats::default()),
+            seats,
             worker: self.options.id.clone(),
             lease: self.options.lease,
             drain: drain.clone(),
