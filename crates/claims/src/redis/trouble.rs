@@ -81,7 +81,7 @@ fn of_server(kind: ErrorKind) -> Option<&'static str> {
     use ServerErrorKind::{Ask, ClusterDown, CrossSlot, Moved, ReadOnly};
     match kind {
         ErrorKind::Server(Moved | Ask | CrossSlot | ClusterDown) => Some(
-            "this is a node of a Redis Cluster of several shards, which is not supported: name a server of its own, or sentinels",
+            "this is a node of a Redis Cluster, which is not supported: name a server of its own, or sentinels",
         ),
         ErrorKind::Server(ReadOnly) => Some(
             "this server is a replica: name its master, or the sentinels, which follow a failover",

@@ -145,3 +145,23 @@ async fn a_socket_of_this_machine_does_as_well() {
     assert_eq!(redis.command(&["DBSIZE"]), "1");
     hearing(&claims, &claims).await;
 }
+
+#[tokio::test]
+async fn a_node_of_a_cluster_says_what_it_is() {
+    // Beyond its own port by 10,000, unless told, which not every port leaves room for.
+    let bus = sanderling_testkit::free_port().to_string();
+    let node = Redis::private_with(&[("cluster-enabled", "yes"), ("cluster-port", &bus)]);
+    node.command(&["CLUSTER", "ADDSLOTSRANGE", "0", "16383"]);
+    let claims = connect(node.url(), "fleet", TTL).unwrap();
+    let wanted: Vec<_> = (0..20).map(|n| lock(&format!("tenant-{n}"))).collect();
+    let said = until_async(SOON, "a refusal of the keys", async || {
+        let refused = claims.acquire(&wanted, LONG).await;
+        let said = refused.map_err(|error| error.to_string()).unwrap_err();
+        // Until it has noticed that it has all slots it says that it is down.
+        said.contains("CrossSlot")
+            .then_some(said.clone())
+            .ok_or(said)
+    })
+    .await;
+    assert!(said.contains("a node of a Redis Cluster"), "{said}");
+}
