@@ -2,16 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use sanderling_telemetry::{Kind, catalogue};
+
 use crate::promql::{self, Names};
 use crate::rules::Rules;
-
-/// What kind of metric, as far as queries care.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
-    Gauge,
-    Counter,
-    Histogram,
-}
 
 /// Labels that every series has: the fleet by the program, the others by the scrape.
 const EVERYWHERE: &[&str] = &["fleet", "instance", "job"];
@@ -23,8 +17,9 @@ impl Catalogue {
     /// The program's own, and what these rules record.
     pub(crate) fn with(rules: &Rules) -> Self {
         let mut all = Self(BTreeMap::new());
-        for (name, kind, labels) in OWN {
-            all.add(name, *kind, EVERYWHERE.iter().chain(*labels).copied());
+        for about in catalogue::ALL {
+            let labels = EVERYWHERE.iter().chain(about.labels).copied();
+            all.add(about.name, about.kind, labels);
         }
         for name in rules.recorded() {
             // level:metric:operation; the level names the labels that are left.
@@ -109,130 +104,6 @@ pub(crate) fn placeholders(text: &str) -> Vec<String> {
         .map(|(label, _)| label.trim().to_owned())
         .collect()
 }
-
-use Kind::{Counter, Gauge, Histogram};
-
-/// The program's own.
-const OWN: &[(&str, Kind, &[&str])] = &[
-    ("sanderling_build_info", Gauge, &["version", "process"]),
-    (
-        "sanderling_store_request_duration_seconds",
-        Histogram,
-        &["op"],
-    ),
-    ("sanderling_store_errors_total", Counter, &["op", "kind"]),
-    (
-        "sanderling_claims_request_duration_seconds",
-        Histogram,
-        &["backend", "op"],
-    ),
-    (
-        "sanderling_claims_locks_total",
-        Counter,
-        &["backend", "op", "result"],
-    ),
-    ("sanderling_dropped_labels_total", Counter, &["label"]),
-    ("sanderling_leader", Gauge, &[]),
-    ("sanderling_workers", Gauge, &[]),
-    ("sanderling_workers_away", Gauge, &["host"]),
-    ("sanderling_survey_timestamp_seconds", Gauge, &[]),
-    ("sanderling_survey_duration_seconds", Gauge, &[]),
-    ("sanderling_tenants", Gauge, &["engine", "host"]),
-    ("sanderling_tenants_by_state", Gauge, &["state"]),
-    ("sanderling_tenants_held", Gauge, &[]),
-    ("sanderling_tenants_by_version", Gauge, &["version"]),
-    ("sanderling_rollout_state", Gauge, &["rollout", "state"]),
-    (
-        "sanderling_rollout_submitted_timestamp_seconds",
-        Gauge,
-        &["rollout"],
-    ),
-    (
-        "sanderling_rollout_ended_timestamp_seconds",
-        Gauge,
-        &["rollout"],
-    ),
-    (
-        "sanderling_rollout_eta_timestamp_seconds",
-        Gauge,
-        &["rollout", "quantile"],
-    ),
-    (
-        "sanderling_rollout_targets",
-        Gauge,
-        &["rollout", "wave", "outcome"],
-    ),
-    ("sanderling_rollout_in_flight", Gauge, &["rollout", "wave"]),
-    ("sanderling_rollout_max_in_flight", Gauge, &["rollout"]),
-    ("sanderling_rollout_failed", Gauge, &["rollout", "class"]),
-    ("sanderling_rollout_failures_tolerated", Gauge, &["rollout"]),
-    (
-        "sanderling_rollout_halted",
-        Gauge,
-        &["rollout", "rule", "harm"],
-    ),
-    (
-        "sanderling_rollout_progress_timestamp_seconds",
-        Gauge,
-        &["rollout"],
-    ),
-    (
-        "sanderling_rollout_oldest_start_timestamp_seconds",
-        Gauge,
-        &["rollout"],
-    ),
-    (
-        "sanderling_rollout_target_estimate_seconds",
-        Gauge,
-        &["rollout", "quantile"],
-    ),
-    (
-        "sanderling_wave_state",
-        Gauge,
-        &["rollout", "wave", "state"],
-    ),
-    ("sanderling_wave_targets", Gauge, &["rollout", "wave"]),
-    (
-        "sanderling_wave_failures_tolerated",
-        Gauge,
-        &["rollout", "wave"],
-    ),
-    ("sanderling_wave_max_in_flight", Gauge, &["rollout", "wave"]),
-    (
-        "sanderling_gate_state",
-        Gauge,
-        &["rollout", "wave", "gate", "state"],
-    ),
-    ("sanderling_halts_total", Counter, &["rule"]),
-    (
-        "sanderling_gate_evaluations_total",
-        Counter,
-        &["kind", "result"],
-    ),
-    ("sanderling_worker_slots", Gauge, &[]),
-    ("sanderling_worker_slots_in_use", Gauge, &[]),
-    ("sanderling_worker_heartbeat_timestamp_seconds", Gauge, &[]),
-    ("sanderling_starts_total", Counter, &["engine"]),
-    (
-        "sanderling_target_duration_seconds",
-        Histogram,
-        &["engine", "outcome"],
-    ),
-    (
-        "sanderling_message_duration_seconds",
-        Histogram,
-        &["engine", "kind"],
-    ),
-    ("sanderling_retries_total", Counter, &["class"]),
-    ("sanderling_failures_total", Counter, &["class"]),
-    ("sanderling_lock_wait_seconds", Histogram, &["engine"]),
-    ("sanderling_renew_failures_total", Counter, &[]),
-    ("sanderling_stale_claims_total", Counter, &[]),
-    ("sanderling_fenced_total", Counter, &[]),
-    ("sanderling_host_connections", Gauge, &["host", "state"]),
-    ("sanderling_host_connections_limit", Gauge, &["host"]),
-    ("sanderling_host_circuit_open", Gauge, &["host"]),
-];
 
 #[cfg(test)]
 mod tests {

@@ -13,6 +13,7 @@ mod dashboards;
 mod lint;
 mod promql;
 mod rules;
+mod stack;
 
 use std::path::{Path, PathBuf};
 

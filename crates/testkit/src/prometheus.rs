@@ -50,14 +50,56 @@ impl Prometheus {
     /// bcrypt of the password, at its least cost.
     const HASHED: &str = "$2b$04$RFQV88491NqdCSMOnorn6OwdfRIjR/1bNmJmpxXA4HpgxrnglQxCW";
 
+    /// With this configuration, and these other files by their names beside it.
+    ///
+    /// # Panics
+    /// When Prometheus is not installed or does not start.
+    pub fn configured(config: &str, files: &[(&str, &str)]) -> Self {
+        let home = Home::create().expect("a directory for Prometheus can be made");
+        for (name, text) in files {
+            let file = home.path().join(name);
+            let directory = file.parent().unwrap_or(home.path());
+            fs::create_dir_all(directory).expect("the server's directory is writable");
+            fs::write(file, text).expect("the server's directory is writable");
+        }
+        Self::started(home, config, None)
+    }
+
+    /// What it answers to a GET, without the head; a refusal is an answer too. Only of one that is not guarded.
+    ///
+    /// # Panics
+    /// When it cannot be reached, or does not answer.
+    pub fn ask(&self, path: &str, query: &[(&str, &str)]) -> String {
+        let pairs: Vec<_> = query
+            .iter()
+            .map(|(key, value)| format!("{}={}", encoded(key), encoded(value)))
+            .collect();
+        let mut stream = TcpStream::connect(("127.0.0.1", self.server.port()))
+            .expect("a started Prometheus listens");
+        stream
+            .set_read_timeout(Some(PATIENCE))
+            .expect("a socket has a time-out");
+        let mut answer = String::new();
+        // HTTP/1.0: an answer in one piece, that ends with the connection.
+        write!(stream, "GET {path}?{} HTTP/1.0\r\n\r\n", pairs.join("&"))
+            .and_then(|()| stream.read_to_string(&mut answer))
+            .unwrap_or_else(|error| panic!("Prometheus does not answer {path}: {error}"));
+        let (_, body) = answer.split_once("\r\n\r\n").unwrap_or_default();
+        body.to_owned()
+    }
+
     fn start(app: &App, own: Option<Own>) -> Self {
         let home = Home::create().expect("a directory for Prometheus can be made");
-        let config = home.path().join("prometheus.yml");
         let text = format!(
             "global: {{scrape_interval: 500ms, scrape_timeout: 400ms}}\nscrape_configs:\n\
              - job_name: app\n  static_configs: [{{targets: ['127.0.0.1:{}']}}]\n",
             app.port
         );
+        Self::started(home, &text, own)
+    }
+
+    fn started(home: Home, text: &str, own: Option<Own>) -> Self {
+        let config = home.path().join("prometheus.yml");
         fs::write(&config, text).expect("the server's directory is writable");
         let guard = own.map(|own| {
             let (cert, key) = (home.path().join("cert.pem"), home.path().join("key.pem"));
@@ -137,6 +179,17 @@ impl Kind for Prom {
         let ready = self.web.as_ref().map_or("HTTP/1.1 200", |_| "HTTP/1.0 400");
         get(port, "/-/ready").is_some_and(|answer| answer.starts_with(ready))
     }
+}
+
+/// As it stands in a query string.
+fn encoded(text: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte);
+    text.bytes()
+        .map(|byte| match plain(byte) {
+            true => char::from(byte).to_string(),
+            false => format!("%{byte:02X}"),
+        })
+        .collect()
 }
 
 fn get(port: u16, path: &str) -> Option<String> {

@@ -43,7 +43,7 @@ fn now() -> Vec<Panel> {
     let state = format!("max by (state) (sanderling_rollout_state{OF}}}) == 1");
     let halted = format!("max by (rule, harm) (sanderling_rollout_halted{OF}}})");
     let flight = format!("sum(max by (wave) (sanderling_rollout_in_flight{OF}}}))");
-    let eta = format!("1000 * max by (quantile) (sanderling_rollout_eta_timestamp_seconds{OF}}})");
+    let eta = format!("1000 * max by (estimate) (sanderling_rollout_eta_timestamp_seconds{OF}}})");
     let submitted = format!(
         "1000 * {}",
         one("sanderling_rollout_submitted_timestamp_seconds")
@@ -65,7 +65,7 @@ fn now() -> Vec<Panel> {
             .query(&outcome("pending|deferred"), "left"),
         Panel::stat("Submitted", "When it began.", FROM_NOW).query(&submitted, "submitted").sized(6, 4),
         Panel::stat("Done by", "When it will be done if nothing goes wrong: as likely as not, and nine times in ten.", FROM_NOW)
-            .query(&eta, "{{quantile}}")
+            .query(&eta, "{{estimate}}")
             .none("no estimate")
             .sized(12, 4),
         Panel::stat("Tenants", "Tenants of the rollout, those that its plan left out included.", COUNT)
@@ -103,8 +103,9 @@ fn waves() -> Vec<Panel> {
 }
 
 fn over_time() -> Vec<Panel> {
-    let outcomes =
-        format!("sum by (outcome) (max by (wave, outcome) (sanderling_rollout_targets{OF}}}))");
+    let outcomes = format!(
+        "sum by (outcome) (max by (wave, outcome) (sanderling_rollout_targets{OF}}}) or max by (outcome) (sanderling_rollout_left_out{OF}}}))"
+    );
     let pending = format!("max by (wave) (sanderling_rollout_targets{OF}, outcome=\"pending\"}})");
     let flight = format!("max by (wave) (sanderling_rollout_in_flight{OF}}})");
     vec![
@@ -124,7 +125,7 @@ fn over_time() -> Vec<Panel> {
 
 fn failures() -> Vec<Panel> {
     let classes = format!("max by (class) (sanderling_rollout_failed{OF}}})");
-    let estimate = format!("max by (quantile) (sanderling_rollout_target_estimate_seconds{OF}}})");
+    let estimate = format!("max by (estimate) (sanderling_rollout_target_estimate_seconds{OF}}})");
     let oldest = format!("time() - min(sanderling_rollout_oldest_start_timestamp_seconds{OF}}})");
     let progress = format!(
         "time() - {}",
@@ -136,7 +137,7 @@ fn failures() -> Vec<Panel> {
             .query(&one("sanderling_rollout_failures_tolerated"), "tolerated"),
         Panel::lines("Longest in flight", "The tenant that has been in flight longest, beside what one takes: half of them, nine in ten.", SECONDS)
             .query(&oldest, "longest")
-            .query(&estimate, "takes ({{quantile}})"),
+            .query(&estimate, "takes ({{estimate}})"),
         Panel::lines("Since the last one ended", "How long ago a tenant ended, or a wave opened.", SECONDS)
             .query(&progress, "seconds"),
         Panel::stacked("Retries by class", "Attempts that will be repeated, over the whole fleet.", PER_SECOND)
