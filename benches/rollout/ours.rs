@@ -123,7 +123,7 @@ impl Ours {
 
     /// Runs a command, and gives the last line as JSON, and the seconds that the process took.
     pub(crate) fn json(&self, args: &[&str]) -> (Value, f64) {
-        let mut all = vec!["--json"];
+        let mut all = vec!["--json", "--quiet"];
         all.extend(args);
         let begun = Instant::now();
         let status = self.command(&all).stdout(self.out()).status().unwrap();
