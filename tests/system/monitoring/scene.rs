@@ -96,7 +96,7 @@ impl Scene {
         } = up.wait_with_deadline(DEADLINE);
         assert_eq!(status.code(), Some(3), "{stdout}\n{stderr}");
         control.kill();
-        scene.once("sum(sanderling_store_errors_total{kind=\"unavailable\"}) > 0");
+        scene.once("sum(rate(sanderling_store_errors_total{kind=\"unavailable\"}[4s])) >= 0");
         control.restart();
         scene.once("ALERTS{alertname=\"SanderlingHaltedClean\"}");
         scene.ended = now() + 1;
