@@ -27,15 +27,16 @@ const TROUBLE: &str = "CREATE SEQUENCE public.tries;\n\
       IF current_schema() IN ('t0030', 't0040', 't0050') THEN RAISE EXCEPTION 'a mistake'; END IF;\n\
     END $$;";
 
-/// What was played.
+/// What was played, and all that still runs: the halt is there for as long as somebody looks at it.
 pub(super) struct Scene {
     prometheus: Prometheus,
+    _running: Option<(Vec<Process>, Fleet, Redis, Postgres)>,
     began: u64,
     ended: u64,
 }
 
 impl Scene {
-    /// Plays it: see the module above. The processes are gone when this returns, Prometheus is not.
+    /// Plays it: see the module above.
     pub(super) fn played() -> Self {
         let began = now();
         let ports: Vec<_> = SERVICES.iter().map(|_| free_port()).collect();
@@ -56,6 +57,7 @@ impl Scene {
         let mut processes: Vec<_> = (0..SERVICES.len()).map(spawn).collect();
         let mut scene = Self {
             prometheus,
+            _running: None,
             began,
             ended: began,
         };
@@ -100,6 +102,7 @@ impl Scene {
         control.restart();
         scene.once("ALERTS{alertname=\"SanderlingHaltedClean\"}");
         scene.ended = now() + 1;
+        scene._running = Some((processes, fleet, redis, control));
         scene
     }
 
