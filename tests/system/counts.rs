@@ -67,6 +67,33 @@ fn one_message_per_tenant_and_version() {
     );
 }
 
+/// Without any setting too: claims that were granted together use the connections that are kept, and none closes what
+/// another is about to use.
+#[test]
+fn claims_that_begin_together_keep_their_connections() {
+    let postgres = Postgres::private();
+    let fleet = Fleet::embedded()
+        .with_postgres(&postgres)
+        .schemas(TENANTS)
+        .pg_connections(4)
+        .rollout("[[rollout.waves]]\nname = \"all\"\nrest = true")
+        .written();
+    fleet.probe_migrations(1);
+    let proxy = Proxy::postgres(fleet.tenants_url());
+    let toml = std::fs::read_to_string(fleet.path("sanderling.toml")).unwrap();
+    let toml = toml.replace(fleet.tenants_url(), proxy.url());
+    fleet.write("sanderling.toml", &toml);
+    let summary = fleet.json(0, &["up", "--yes"]);
+    assert_eq!(summary["succeeded"], TENANTS, "{summary}");
+    assert_eq!(summary["max_in_flight"], 4, "{summary}");
+    let connections = proxy.connections();
+    // A busy machine lets some of them stay idle for so long that they are closed.
+    assert!(
+        connections <= TENANTS / 8,
+        "{connections} connections for {TENANTS} tenants, and 4 at one time"
+    );
+}
+
 /// Claims, reports and locks go in batches: what is in flight above the connections gives them company.
 #[test]
 fn batches_of_claims_reports_and_locks() {

@@ -5,10 +5,8 @@ use std::time::{Duration, Instant};
 
 use sanderling_core::amend::Accepted;
 use sanderling_core::policy::Atomic;
-use sanderling_core::{
-    Epoch, ErrorClass, Failure, LedgerRow, Nonce, Outcome, StoreId, Version, WorkerId,
-};
-use sanderling_engine::{Claim, Evidence, HostFault, Hosts, Limits, Session, Step, StepOutcome};
+use sanderling_core::{ErrorClass, Failure, LedgerRow, Nonce, Outcome, Version, WorkerId};
+use sanderling_engine::{Evidence, HostFault, Hosts, Session, Step, StepOutcome};
 use sanderling_failpoints::failpoint;
 use sanderling_store::{
     ClaimMode, Grant, Held, RenewedClaim, Report, Store, StoreError, TargetResult,
@@ -474,27 +472,6 @@ impl<'a> Job<'a> {
             outcome,
             applied: self.applied.clone(),
             failure,
-        }
-    }
-
-    /// The claim as the tenant's guard sees it.
-    pub(crate) fn claim(&self) -> Claim {
-        Claim {
-            store: StoreId::clone(self.context.store.id()),
-            rollout: self.held.target.rollout.clone(),
-            tenant: self.held.target.tenant.clone(),
-            epoch: Epoch(self.held.epoch.0),
-            nonce: self.nonce.clone(),
-            worker: self.context.worker.clone(),
-        }
-    }
-
-    pub(crate) fn limits(&self) -> Limits {
-        Limits {
-            lock_timeout_ms: self.grant.policy.lock_timeout_ms,
-            statement_timeout_ms: self.grant.policy.statement_timeout_ms,
-            create_missing: self.grant.policy.create_missing && self.grant.direction.is_up(),
-            spare: self.grant.spare,
         }
     }
 }

@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use sanderling_core::{Cause, Epoch, ErrorClass, Failure, LedgerRow, Nonce, Outcome};
-use sanderling_engine::{FenceRefusal, Session};
+use sanderling_core::{Cause, Epoch, ErrorClass, Failure, LedgerRow, Nonce, Outcome, StoreId};
+use sanderling_engine::{Claim, FenceRefusal, Limits, Session};
 use sanderling_failpoints::failpoint;
 use sanderling_store::{RenewedClaim, StoreError};
 
@@ -64,6 +64,7 @@ impl Job<'_> {
                     if let Some(cancelled) = self.context.held.cancelled(&self.held.target) {
                         session.end_when(cancelled);
                     }
+                    self.context.held.opened(&self.held.target);
                     self.context.circuits.reached(&self.grant.place.host);
                     self.waited |= begun.elapsed() > SLOW_OPEN;
                     return Ok(session);
@@ -112,6 +113,30 @@ impl Job<'_> {
                 () = context.drain.cancelled(), if self.settled => {}
                 () = tokio::time::sleep(LONGEST_PAUSE) => {}
             }
+        }
+    }
+
+    /// The claim as the tenant's guard sees it.
+    fn claim(&self) -> Claim {
+        Claim {
+            store: StoreId::clone(self.context.store.id()),
+            rollout: self.held.target.rollout.clone(),
+            tenant: self.held.target.tenant.clone(),
+            epoch: Epoch(self.held.epoch.0),
+            nonce: self.nonce.clone(),
+            worker: self.context.worker.clone(),
+        }
+    }
+
+    fn limits(&self) -> Limits {
+        let (host, target) = (&self.grant.place.host, &self.held.target);
+        // What was granted together opens together: none closes what another is about to use.
+        let others = self.context.held.to_open(host, target);
+        Limits {
+            lock_timeout_ms: self.grant.policy.lock_timeout_ms,
+            statement_timeout_ms: self.grant.policy.statement_timeout_ms,
+            create_missing: self.grant.policy.create_missing && self.grant.direction.is_up(),
+            spare: self.grant.spare.saturating_add(others),
         }
     }
 

@@ -169,6 +169,8 @@ impl Worker {
             let found = match claimed {
                 Ok(claimed) => {
                     let found = !claimed.is_empty();
+                    // All of them before the first is worked on.
+                    claimed.iter().for_each(|claimed| note(context, claimed));
                     for claimed in claimed {
                         self.spawn(jobs, context, ends, claimed);
                     }
@@ -208,13 +210,8 @@ impl Worker {
         (reporter, releaser): (&Reporter, &Releaser),
         claimed: Claimed,
     ) {
-        let held = Held {
-            target: claimed.grant.target.clone(),
-            epoch: claimed.grant.epoch,
-        };
         let host = claimed.grant.place.host.clone();
         let meter = JobMeter::started(&context.hosts, &host);
-        context.held.insert(held, host.clone(), claimed.lock);
         let (context, reporter, releaser) = (context.clone(), reporter.clone(), releaser.clone());
         jobs.spawn(async move {
             let target = claimed.grant.target.clone();
@@ -280,6 +277,17 @@ impl Worker {
             pulse: self.pulse.clone(),
         }
     }
+}
+
+/// Notes a claim among those that this process holds.
+fn note(context: &Context, claimed: &Claimed) {
+    let grant = &claimed.grant;
+    let held = Held {
+        target: grant.target.clone(),
+        epoch: grant.epoch,
+    };
+    let host = grant.place.host.clone();
+    context.held.insert(held, host, claimed.lock.clone());
 }
 
 /// Waits a moment for other jobs to end, until half of them have: what was reported together ends together.
