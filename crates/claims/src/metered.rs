@@ -30,11 +30,14 @@ impl<C> Metered<C> {
         let asked = Instant::now();
         let answer = call.await;
         CLAIMS_REQUESTS.took([self.backend, op], asked.elapsed());
+        if locks == 0 {
+            return answer;
+        }
         let count = |result, locks: usize| {
-            if locks > 0 {
-                CLAIMS_LOCKS.more([self.backend, op, result], locks as u64);
-            }
+            CLAIMS_LOCKS.more([self.backend, op, result], locks as u64);
         };
+        // There from the first call on: a rate sees no series come up that begins with an error.
+        count("error", 0);
         match &answer {
             Ok(answer) => {
                 let ok = ok(answer).min(locks);

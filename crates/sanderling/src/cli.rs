@@ -491,7 +491,7 @@ pub(crate) struct Worker {
 /// `sanderling coordinator`, `sanderling worker`
 #[derive(Debug, Args)]
 pub(crate) struct Process {
-    /// Answer /metrics, /livez and /readyz there, for example 127.0.0.1:9464; replaces [metrics] listen
+    /// Answer /metrics, /livez and /readyz there, for example 127.0.0.1:9464; replaces `metrics.listen`
     #[arg(long, value_name = "HOST:PORT")]
     pub(crate) listen: Option<String>,
     /// Write logs as JSON lines

@@ -89,6 +89,8 @@ impl Control {
             Err(_) => Err(self.unavailable(format!("no answer within {:?}", V::LIMIT))),
         };
         STORE_REQUESTS.took([V::NAME], asked.elapsed());
+        // There from the first answer on: a rate sees no series come up that begins with an error.
+        STORE_ERRORS.more([V::NAME, "unavailable"], 0);
         if let Err(error) = &result {
             STORE_ERRORS.one([V::NAME, error.kind()]);
         }
