@@ -44,6 +44,41 @@ fn killed_workers_a_killed_leader_and_a_wiped_redis_change_nothing() {
     drain(&mut processes);
 }
 
+/// The same where claims wait in their workers for a connection: those that die take waiting claims with them, and what
+/// they had in connections goes on with whoever takes the claims over.
+#[test]
+fn kills_among_claims_that_wait_for_connections_change_nothing() {
+    let redis = Redis::private();
+    let fleet = Fleet::cluster(Postgres::shared(), &redis)
+        .schemas(200)
+        .pg_connections(4)
+        .rollout("[[rollout.waves]]\nname = \"all\"\nrest = true")
+        .written();
+    let toml = std::fs::read_to_string(fleet.path("sanderling.toml")).unwrap();
+    let toml = toml
+        .replace("concurrency = 16", "concurrency = 24")
+        .replacen("connections = 4\n", "connections = 4\nin_flight = 24\n", 1);
+    fleet.write("sanderling.toml", &toml);
+    fleet.probe_migrations(2);
+    let mut processes = start_cluster(&fleet, 2, 3);
+    let mut up = fleet.spawn(&["--json", "up", "--yes"]);
+
+    kill_a_busy_worker(&fleet, &mut processes, 20);
+    assert_eq!(redis.command(&["FLUSHALL"]), "OK");
+    kill_the_leader(&fleet, &mut processes);
+    kill_a_busy_worker(&fleet, &mut processes, 80);
+
+    let ended = up.wait_with_deadline(DEADLINE);
+    assert_eq!(ended.code(), Some(0), "{}", ended.stderr);
+    let summary = crate::fleet::last_json(&ended.stdout);
+    assert_eq!(summary["succeeded"], 200, "{summary}");
+    assert_eq!(summary["max_in_flight"], 24, "{summary}");
+    fleet.assert_exactly_once(2);
+    assert_possible(&fleet.history(&fleet.newest_rollout()));
+    fleet.verified_clean();
+    drain(&mut processes);
+}
+
 /// Redis is killed for good while targets are in flight: the control store decides alone.
 #[test]
 fn a_rollout_ends_without_redis() {
