@@ -162,7 +162,7 @@ async fn one_after_the_other(
         lock_timeout_ms: 1_000,
         statement_timeout_ms: 0,
         create_missing: !has_ledger,
-        spare: u32::MAX,
+        room: u32::MAX,
     };
     while let Some(place) = tenants.places.get(next.fetch_add(1, Ordering::Relaxed)) {
         let claim = Claim {

@@ -149,8 +149,9 @@ pub struct Limits {
     pub statement_timeout_ms: u64,
     /// Whether a missing schema, database or file is created.
     pub create_missing: bool,
-    /// The most connections that may stay idle on the host while this session is open.
-    pub spare: u32,
+    /// How many connections this process may have on the host once this one is open, idle ones included: one for each of
+    /// its claims there, and those that may stay idle beside all claims. What is idle above that is closed first.
+    pub room: u32,
 }
 
 /// One migration to apply, or to take back.

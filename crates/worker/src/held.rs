@@ -12,8 +12,6 @@ use tokio::sync::watch;
 #[derive(Clone, Debug)]
 struct Claimed {
     host: HostName,
-    /// Whether it has had a connection of its own.
-    opened: bool,
     epoch: Epoch,
     lock: (LockKey, Nonce),
     said: RenewedClaim,
@@ -37,29 +35,12 @@ impl HeldClaims {
             held.target,
             Claimed {
                 host,
-                opened: false,
                 epoch: held.epoch,
                 lock,
                 said: RenewedClaim::Live,
                 cancelled: watch::Sender::new(false),
             },
         );
-    }
-
-    /// Notes that a claim has got a connection.
-    pub(crate) fn opened(&self, target: &TargetRef) {
-        if let Some(claimed) = self.claims().get_mut(target) {
-            claimed.opened = true;
-        }
-    }
-
-    /// How many claims on a host have yet to get a connection, beside this one: idle ones are theirs to use.
-    pub(crate) fn to_open(&self, host: &HostName, beside: &TargetRef) -> u32 {
-        let claims = self.claims();
-        let waits = |(target, claimed): &(&TargetRef, &Claimed)| {
-            !claimed.opened && claimed.host == *host && *target != beside
-        };
-        u32::try_from(claims.iter().filter(waits).count()).unwrap_or(u32::MAX)
     }
 
     /// Notes a claim's new number.

@@ -64,7 +64,6 @@ impl Job<'_> {
                     if let Some(cancelled) = self.context.held.cancelled(&self.held.target) {
                         session.end_when(cancelled);
                     }
-                    self.context.held.opened(&self.held.target);
                     self.context.circuits.reached(&self.grant.place.host);
                     self.waited |= begun.elapsed() > SLOW_OPEN;
                     return Ok(session);
@@ -129,14 +128,15 @@ impl Job<'_> {
     }
 
     fn limits(&self) -> Limits {
-        let (host, target) = (&self.grant.place.host, &self.held.target);
         // What was granted together opens together: none closes what another is about to use.
-        let others = self.context.held.to_open(host, target);
+        let claims = self.context.held.by_host();
+        let claims = claims.get(&self.grant.place.host).copied().unwrap_or(1);
+        let claims = u32::try_from(claims).unwrap_or(u32::MAX);
         Limits {
             lock_timeout_ms: self.grant.policy.lock_timeout_ms,
             statement_timeout_ms: self.grant.policy.statement_timeout_ms,
             create_missing: self.grant.policy.create_missing && self.grant.direction.is_up(),
-            spare: self.grant.spare.saturating_add(others),
+            room: self.grant.spare.saturating_add(claims),
         }
     }
 

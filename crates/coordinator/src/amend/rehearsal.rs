@@ -228,7 +228,7 @@ impl<'a> Scene<'a> {
             lock_timeout_ms: self.policy.lock_timeout_ms,
             statement_timeout_ms: self.policy.statement_timeout_ms,
             create_missing: false,
-            spare: u32::MAX,
+            room: u32::MAX,
         };
         let steps: Vec<Step<'_>> = prepared.iter().map(Prepared::step).collect();
         let rehearsed = match self.fleet.hosts.driver(&tenant.place.host) {

@@ -195,6 +195,20 @@ impl<T> Budget<T> {
         expired
     }
 
+    /// Takes out the oldest idle connections until all of them, the sessions and those that are `coming` are no more than
+    /// `room`, to be closed.
+    pub(crate) fn fit(self: &Arc<Self>, room: usize, coming: usize) -> ToClose<T> {
+        let mut state = self.state();
+        let mut over = Vec::new();
+        while state.sessions + coming + state.idle.len() > room
+            && let Some(connection) = state.oldest_idle()
+        {
+            state.closing += 1;
+            over.push((connection, self.leaving(Some(Use::Closing))));
+        }
+        over
+    }
+
     /// Takes out the oldest idle connections until no more than `spare` are left, to be closed.
     pub(crate) fn trim(self: &Arc<Self>, spare: usize) -> ToClose<T> {
         let mut state = self.state();
@@ -392,6 +406,17 @@ mod tests {
         assert_eq!((over.len(), budget.counts()), (1, (2, 0)));
         drop(over);
         assert_eq!(budget.counts(), (2, 1));
+    }
+
+    #[test]
+    fn what_is_idle_stays_for_claims_that_have_no_session_yet() {
+        let budget = full_of_idle(4);
+        let (_, _one) = budget.reuse(|_| true).unwrap();
+        assert!(budget.fit(4, 0).is_empty(), "three more claims will come");
+        let closed: Vec<_> = budget.fit(3, 0).into_iter().map(|(c, _)| c).collect();
+        assert_eq!(closed, [0]);
+        let closed: Vec<_> = budget.fit(3, 1).into_iter().map(|(c, _)| c).collect();
+        assert_eq!(closed, [1], "room for one that is opened anew");
     }
 
     #[test]

@@ -69,18 +69,18 @@ impl Connections {
         })
     }
 
-    /// A connection for a session: a kept one that still answers, or a new one. Waits for no other session. No more
-    /// than `spare` stay idle beside it, before it is opened.
-    pub(crate) async fn take(&self, key: &Key, spare: usize) -> Result<Connection, Failure> {
+    /// A connection for a session: a kept one that still answers, or a new one. Waits for no other session. With all
+    /// that is open and idle it is one of at most `room`: what is idle above that is closed before it is opened.
+    pub(crate) async fn take(&self, key: &Key, room: usize) -> Result<Connection, Failure> {
         close(self.budget.expire(self.keeping.idle())).await;
         while let Some((mut connection, permit)) = self.budget.reuse(|idle| idle.key == *key) {
             connection.permit = Some(permit);
             if connection.alive().await {
-                close(self.budget.trim(spare)).await;
+                close(self.budget.fit(room, 0)).await;
                 return Ok(connection);
             }
         }
-        close(self.budget.trim(spare)).await;
+        close(self.budget.fit(room, 1)).await;
         self.open(key, Use::Session).await
     }
 

@@ -108,14 +108,14 @@ impl Shared {
         limits: &Limits,
         role: impl Fn(&str) -> Option<Role>,
     ) -> Result<Connection, Failure> {
-        let spare = usize::try_from(limits.spare).unwrap_or(usize::MAX);
-        match (self.connections.take(key, spare).await, &key.database) {
+        let room = usize::try_from(limits.room).unwrap_or(usize::MAX);
+        match (self.connections.take(key, room).await, &key.database) {
             (Err(failure), Some(database))
                 if limits.create_missing && failure.cause.code == MISSING =>
             {
                 let role = role(database);
                 places::make_database(&self.connections, database, role.as_ref()).await?;
-                self.connections.take(key, spare).await
+                self.connections.take(key, room).await
             }
             (taken, _) => taken,
         }

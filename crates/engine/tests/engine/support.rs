@@ -26,7 +26,7 @@ pub(crate) const LIMITS: Limits = Limits {
     lock_timeout_ms: 2_000,
     statement_timeout_ms: 30_000,
     create_missing: false,
-    spare: u32::MAX,
+    room: u32::MAX,
 };
 
 /// A fleet of one host.

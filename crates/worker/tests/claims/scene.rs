@@ -35,7 +35,7 @@ const LIMITS: Limits = Limits {
     lock_timeout_ms: 1_000,
     statement_timeout_ms: 0,
     create_missing: false,
-    spare: u32::MAX,
+    room: u32::MAX,
 };
 
 pub(crate) struct Scene {
