@@ -9,6 +9,7 @@ use sanderling_core::{HostName, Place, Standing, Tenant, Version, WrittenHost};
 use sanderling_engine::Hosts;
 use sanderling_registry::migrations::Migrations;
 
+use crate::look::engine;
 use crate::refusal::PlanningError;
 
 /// A fleet.
@@ -53,6 +54,16 @@ impl Fleet {
     /// The newest version of the bundle.
     pub fn newest(&self) -> Option<Version> {
         self.metas().into_iter().map(|meta| meta.version).max()
+    }
+
+    /// How many tenants of the registry there are by engine and host.
+    pub fn by_host(&self) -> BTreeMap<(String, String), u64> {
+        let mut hosts = BTreeMap::new();
+        for tenant in &self.tenants {
+            let key = (engine(self, tenant), tenant.place.host.to_string());
+            *hosts.entry(key).or_default() += 1;
+        }
+        hosts
     }
 
     /// Looks at tenants, reading only. Same order.

@@ -1,6 +1,5 @@
 //! The leader's look at the whole fleet, now and then: who is at which version, and who is behind.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -12,7 +11,6 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::fleet::Fleet;
-use crate::look::engine;
 use crate::status::status;
 
 /// Reads registry and migrations as they are now; an error is a sentence.
@@ -85,15 +83,10 @@ impl FleetWatch {
             .await
             .map_err(|error| error.to_string())?;
         let at: Micros = self.store.now().await.map_err(|error| error.to_string())?;
-        let mut hosts: BTreeMap<(String, String), u64> = BTreeMap::new();
-        for tenant in &of.tenants {
-            let host = tenant.place.host.to_string();
-            *hosts.entry((engine(of, tenant), host)).or_default() += 1;
-        }
         of.hosts.close().await;
         self.board.show(fleet(&Look {
             status: &report.summary,
-            hosts,
+            hosts: of.by_host(),
             at,
             took: begun.elapsed(),
         }));

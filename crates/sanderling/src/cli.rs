@@ -259,7 +259,7 @@ pub(crate) struct Demo {
 #[derive(Debug, Args)]
 pub(crate) struct Status {
     /// Only tenants that match all of these comma-separated terms
-    #[arg(long, value_name = "SELECTOR")]
+    #[arg(long, value_name = "SELECTOR", conflicts_with = "metrics_file")]
     pub(crate) tenants: Option<String>,
     /// Look at the schemas of this PostgreSQL database instead; needs no configuration, no store, and only SELECT
     #[arg(
@@ -267,7 +267,7 @@ pub(crate) struct Status {
         value_name = "URL",
         requires = "schemas",
         requires = "migrations",
-        conflicts_with = "tenants"
+        conflicts_with_all = ["tenants", "metrics_file"]
     )]
     pub(crate) discover: Option<String>,
     /// Which schemas are tenants: a pattern of LIKE, where _ stands for any one character

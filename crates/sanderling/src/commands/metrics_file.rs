@@ -1,12 +1,10 @@
 //! `--metrics-file`: metrics of a command that ends by itself, for whoever reads files.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use sanderling_coordinator::{Fleet, StatusReport};
 use sanderling_core::Micros;
-use sanderling_sql::Dialect;
 use sanderling_store::RolloutRecord;
 use sanderling_telemetry::{Board, Look, Metrics, UPKEEP};
 use tokio_util::task::AbortOnDropHandle;
@@ -74,17 +72,9 @@ impl MetricsFile {
 
     /// The command has looked at the fleet.
     pub(crate) fn seen(&self, fleet: &Fleet, report: &StatusReport, took: Duration) {
-        let mut hosts: BTreeMap<(String, String), u64> = BTreeMap::new();
-        for tenant in &fleet.tenants {
-            let host = &tenant.place.host;
-            let engine = fleet.hosts.dialect(host).map_or("unknown", Dialect::as_str);
-            *hosts
-                .entry((engine.to_owned(), host.to_string()))
-                .or_default() += 1;
-        }
         self.board.show(sanderling_telemetry::fleet(&Look {
             status: &report.summary,
-            hosts,
+            hosts: fleet.by_host(),
             at: now(),
             took,
         }));
