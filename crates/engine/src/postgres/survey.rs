@@ -14,6 +14,9 @@ use crate::ledger::{self, RawRow, in_order};
 
 /// Ledgers read by one statement. More would hold too many locks in one snapshot; fewer would be round trips.
 const LEDGERS_PER_STATEMENT: usize = 500;
+/// Ledgers that are planned together. The planner's work grows with their square; OFFSET keeps it from planning the groups
+/// of a statement as one.
+const LEDGERS_PER_GROUP: usize = 50;
 
 /// A schema as the catalog shows it.
 struct Seen {
@@ -164,12 +167,17 @@ async fn one_statement(
         .enumerate()
         .map(|(at, schema)| {
             format!(
-                "SELECT '{at}'::text, version::text, checksum::text, state::text, epoch::text, rollout::text FROM {}",
+                "SELECT '{at}'::text AS at, version::text, checksum::text, state::text, epoch::text, rollout::text FROM {}",
                 schema.ledger()
             )
         })
         .collect();
-    let rows = connection.rows(branches.join(" UNION ALL ")).await?;
+    let group = |group: &[String]| {
+        let together = group.join(" UNION ALL ");
+        format!("SELECT * FROM ({together} OFFSET 0) g")
+    };
+    let groups: Vec<_> = branches.chunks(LEDGERS_PER_GROUP).map(group).collect();
+    let rows = connection.rows(groups.join(" UNION ALL ")).await?;
     let mut ledgers: Vec<Vec<_>> = schemas.iter().map(|_| Vec::new()).collect();
     for row in &rows {
         let at = text(row, 0).and_then(|at| at.parse::<usize>().ok());
