@@ -153,6 +153,10 @@ pub(crate) fn edited(row: &LedgerRow, step: &Step<'_>) -> Failure {
     )
 }
 
+/// What is said where a version's row is another's than the one that was looked at.
+pub(crate) const ROW_TAKEN: &str =
+    "another row took the place of the version in the ledger while the migration ran";
+
 /// The outcome when a ledger read shows nothing left to run, or what forbids it.
 pub(crate) fn already(rows: &[LedgerRow], steps: &[Step<'_>]) -> Option<StepOutcome> {
     let mut last = None;

@@ -11,7 +11,7 @@ use super::connect::{Connection, Key, Purpose, text};
 use super::connections::{Connections, Keeping};
 use super::entries::Entries;
 use super::errors::{MISSING, Trouble};
-use super::guard::{Guard, RESET};
+use super::guard::Guard;
 use super::names::{Schema, literal};
 use super::role::Role;
 use super::session::PostgresSession;
@@ -97,7 +97,6 @@ impl Shared {
         if !limits.create_missing {
             return Ok(());
         }
-        connection.rows(RESET.join("; ")).await?;
         places::make_schema(connection, &guard.schema, guard.role().unwrap_or_default()).await
     }
 

@@ -3,15 +3,18 @@
 
 use sanderling_core::{Epoch, Failure, LedgerRow, RolloutId, StoreId, TenantId};
 
+use super::demand::Demand;
 use super::entries::Entries;
 use super::errors::state;
 use super::names::{Schema, literal};
 use super::ownership;
 use super::role::Role;
+use crate::ledger::ROW_TAKEN;
 use crate::port::{Claim, Step};
 
-/// What a former tenant could have left in the session. Statements of one message share its transaction, so
-/// `DISCARD ALL` cannot stand here. Session authorisation comes first: the rest must not run as somebody's role.
+/// What a migration could have left in the session. Whoever sent one clears up behind it, so a session that is kept is
+/// clean. Statements of one message share its transaction, so `DISCARD ALL` cannot stand here. Session authorisation
+/// comes first: the rest must not run as somebody's role.
 pub(crate) const RESET: &[&str] = &[
     "SET SESSION AUTHORIZATION DEFAULT",
     "SET ROLE NONE",
@@ -38,13 +41,11 @@ pub(crate) const BETWEEN: &[&str] = &[
 /// A migration may have taken another role on; the ledger is the login role's, also after COMMIT.
 pub(crate) const AS_LOGIN: &[&str] = &["SET SESSION AUTHORIZATION DEFAULT", "SET ROLE NONE"];
 
-/// Whether the session may serve another tenant. What is named here works before a reset can: the lexing of the next
-/// message and the mode of its transaction.
-pub(crate) const FIT: &str = "(pg_catalog.current_setting('standard_conforming_strings') OPERATOR(pg_catalog.=) 'on' \
-     AND pg_catalog.current_setting('client_encoding') OPERATOR(pg_catalog.=) 'UTF8' \
-     AND pg_catalog.current_setting('default_transaction_isolation') OPERATOR(pg_catalog.=) 'read committed' \
-     AND pg_catalog.current_setting('default_transaction_deferrable') OPERATOR(pg_catalog.=) 'off' \
-     AND pg_catalog.current_setting('default_transaction_read_only') OPERATOR(pg_catalog.=) 'off')::text";
+/// What is ours needs no second look: without this the text of a block of ours is parsed when it is compiled and again
+/// when it runs. It is as it was before the migration's own statements.
+pub(super) const TRUSTING: &str = "SET LOCAL check_function_bodies TO off";
+/// Ends [`TRUSTING`].
+pub(super) const CHECKING: &str = "SET LOCAL check_function_bodies TO DEFAULT";
 
 /// The columns of a ledger read, in the order of `crate::ledger::RawRow`. Operands have the very types of an operator
 /// of the server's: an inexact one would lose against another schema's that fits exactly.
@@ -138,13 +139,14 @@ impl Guard {
         )
     }
 
-    /// The guard of a migration's one message: none of the versions may be in the ledger; on the way down all of them must
-    /// be, as its newest.
+    /// The guard of a migration's one message: none of the versions may be in the ledger, unless as taken back where
+    /// `again` says so; on the way down all of them must be, as its newest.
     pub(crate) fn enter(
         &self,
         tag: &str,
         database_oid: &str,
         steps: &[&Step<'_>],
+        again: bool,
     ) -> Result<String, Failure> {
         if down(steps.iter().copied()) {
             return self.entry(tag, database_oid, false, &self.may_undo(steps)?);
@@ -154,8 +156,13 @@ impl Guard {
             .map(|step| Ok(literal(step.version.as_str())?.to_string()))
             .collect::<Result<Vec<_>, Failure>>()?
             .join(", ");
+        let but = if again {
+            " AND state::text <> 'reverted'"
+        } else {
+            ""
+        };
         let last = format!(
-            "IF EXISTS (SELECT FROM {ledger} WHERE version::text IN ({versions}) AND state::text <> 'reverted') THEN
+            "IF EXISTS (SELECT FROM {ledger} WHERE version::text IN ({versions}){but}) THEN
  RAISE EXCEPTION USING ERRCODE = '{ALREADY}', MESSAGE = 'the ledger has the version';
 END IF;
 ",
@@ -166,10 +173,11 @@ END IF;
         self.entry(tag, database_oid, make, &last)
     }
 
-    /// Search path, lock, fence and ledger, each in a statement (and so a snapshot) of its own; one block, because each costs a
-    /// parse. `tag` is random: nothing inside can end the block early. The ledger is locked as the tail's INSERT will
-    /// lock it, so that nobody can put another in its place, or a trigger on it, once it was looked at. `make`: it may
-    /// be missing; `last` is what else must hold, in plpgsql.
+    /// Search path with lock, then fence, then ledger, each in a statement (and so a snapshot) of its own; one block,
+    /// because each costs a parse. `tag` is random: nothing inside can end the block early. The ledger is locked as the
+    /// tail's INSERT will lock it, so that nobody can put another in its place, or a trigger on it, once it was looked
+    /// at; it is looked at before anything reads it, because planning to read a view may run its owner's code. `make`:
+    /// it may be missing; `last` is what else must hold, in plpgsql.
     pub(super) fn entry(
         &self,
         tag: &str,
@@ -205,31 +213,36 @@ END IF;
             path,
             ..
         } = self;
-        let (ledger, fence, lock) = (
-            schema.ledger(),
-            self.raise_fence(),
-            self.try_lock(database_oid),
-        );
+        // Read under the path of who was here before: each name and operator says whose it is.
+        let current = "pg_catalog.current_schema()";
+        let first = Demand::all(&[
+            Demand::done(&format!("pg_catalog.set_config('search_path', {path}, true)")),
+            Demand::done(&format!("pg_catalog.set_config('application_name', {application}, true)")),
+            Demand::new(
+                format!(
+                    "{current} IS NULL OR {current} OPERATOR(pg_catalog.<>) {}::pg_catalog.name",
+                    schema.literal
+                ),
+                state::MISSING,
+                missing.as_str(),
+            ),
+            Demand::new(
+                "pg_catalog.current_setting('transaction_isolation') OPERATOR(pg_catalog.<>) 'read committed'".to_owned(),
+                state::UNFIT,
+                "'the session is not in READ COMMITTED'",
+            ),
+            self.lock(database_oid),
+        ]);
+        let (ledger, fence) = (schema.ledger(), self.raise_fence());
         Ok(format!(
             "DO ${tag}$ BEGIN
-PERFORM pg_catalog.set_config('search_path', {path}, true);
-IF pg_catalog.current_schema() IS DISTINCT FROM {schema_name}::name THEN
- RAISE EXCEPTION USING ERRCODE = '{MISSING}', MESSAGE = {missing};
-END IF;
-IF pg_catalog.current_setting('transaction_isolation') <> 'read committed' THEN
- RAISE EXCEPTION USING ERRCODE = '{UNFIT}', MESSAGE = 'the session is not in READ COMMITTED';
-END IF;
-{entries}PERFORM pg_catalog.set_config('application_name', {application}, true);
-{lock}{fence};
+{first}{entries}{fence};
 IF NOT FOUND THEN
  RAISE EXCEPTION USING ERRCODE = '{FENCED}', MESSAGE = 'the fence refuses this claim';
 END IF;
 {create}LOCK TABLE {ledger} IN ROW EXCLUSIVE MODE;
 {owned}{last}END ${tag}$",
-            schema_name = schema.literal,
             entries = self.entries.demand()?,
-            MISSING = state::MISSING,
-            UNFIT = state::UNFIT,
             FENCED = state::FENCED,
         ))
     }
@@ -286,8 +299,15 @@ END IF;
         )
     }
 
-    /// Writes the ledger row of a version that is in effect with this transaction, or is not any more.
-    pub(crate) fn leave(&self, tag: &str, step: &Step<'_>, made: bool) -> Result<String, Failure> {
+    /// Writes the ledger row of a version that is in effect with this transaction, or is not any more. `again`: it may
+    /// take the place of one that was taken back, which costs more to plan.
+    pub(crate) fn leave(
+        &self,
+        tag: &str,
+        step: &Step<'_>,
+        made: bool,
+        again: bool,
+    ) -> Result<String, Failure> {
         if down([step]) {
             return Ok(self.tail(tag, made, &self.undo_row(step)?));
         }
@@ -304,13 +324,10 @@ END IF;
             "INSERT INTO {ledger} AS l (version, name, checksum, state, step, steps, epoch, rollout, applied_at, duration_ms, applied_by)
  SELECT {version}, {name}, {checksum}, 'applied', 0, 0, {epoch}, {rollout}, pg_catalog.clock_timestamp(),
  (extract(epoch FROM pg_catalog.clock_timestamp() - pg_catalog.now()) * 1000::numeric)::bigint, {worker}
- {ours}
- ON CONFLICT (version) DO UPDATE SET name = excluded.name, checksum = excluded.checksum, state = excluded.state,
- step = 0, steps = 0, epoch = excluded.epoch, rollout = excluded.rollout, applied_at = excluded.applied_at,
- duration_ms = excluded.duration_ms, applied_by = excluded.applied_by
- WHERE l.state::text = 'reverted' AND l.epoch <= excluded.epoch",
+ {ours}{place}",
             ledger = schema.ledger(),
             ours = self.ours(),
+            place = if again { IN_ITS_PLACE } else { "" },
         );
         Ok(self.tail(tag, made, &write))
     }
@@ -356,7 +373,7 @@ END IF;
 {settings}{first}{write};
 IF NOT FOUND THEN
  IF EXISTS (SELECT {ours}) THEN
-  RAISE EXCEPTION USING ERRCODE = '{TAKEN}', MESSAGE = 'another row took the version''s place in the ledger while the migration ran';
+  RAISE EXCEPTION USING ERRCODE = '{TAKEN}', MESSAGE = '{ROW_TAKEN}';
  END IF;
  {raise_ended}
 END IF;
@@ -368,7 +385,7 @@ END ${tag}$",
     /// Reads the ledger row back after COMMIT, marked so that no row of a migration can be taken for it.
     pub(crate) fn evidence(&self, marker: &str, step: &Step<'_>) -> Result<String, Failure> {
         Ok(format!(
-            "SELECT '{marker}'::text, {LEDGER_COLUMNS}, {FIT} FROM {} WHERE version::text OPERATOR(pg_catalog.=) {}",
+            "SELECT '{marker}'::text, {LEDGER_COLUMNS} FROM {} WHERE version::text OPERATOR(pg_catalog.=) {}",
             self.schema.ledger(),
             literal(step.version.as_str())?
         ))
@@ -406,13 +423,16 @@ END ${tag}$",
     }
 
     pub(super) fn try_lock(&self, database_oid: &str) -> String {
-        format!(
-            "IF NOT pg_catalog.pg_try_advisory_xact_lock({key}::bigint) THEN
- RAISE EXCEPTION USING ERRCODE = '{BUSY}', MESSAGE = 'another session holds the tenant';
-END IF;
-",
-            key = self.schema.lock_key(database_oid),
-            BUSY = state::BUSY,
+        Demand::all(&[self.lock(database_oid)])
+    }
+
+    /// The tenant's lock, until the transaction ends.
+    fn lock(&self, database_oid: &str) -> Demand {
+        let key = self.schema.lock_key(database_oid);
+        Demand::new(
+            format!("NOT pg_catalog.pg_try_advisory_xact_lock({key}::bigint)"),
+            state::BUSY,
+            "'another session holds the tenant'",
         )
     }
 
@@ -424,6 +444,13 @@ END IF;
         )
     }
 }
+
+/// A row's place is free where its version was taken back, by nobody newer.
+const IN_ITS_PLACE: &str = "
+ ON CONFLICT (version) DO UPDATE SET name = excluded.name, checksum = excluded.checksum, state = excluded.state,
+ step = 0, steps = 0, epoch = excluded.epoch, rollout = excluded.rollout, applied_at = excluded.applied_at,
+ duration_ms = excluded.duration_ms, applied_by = excluded.applied_by
+ WHERE l.state::text = 'reverted' AND l.epoch <= excluded.epoch";
 
 /// Whether the way is down.
 fn down<'a, 's: 'a>(steps: impl IntoIterator<Item = &'a Step<'s>>) -> bool {

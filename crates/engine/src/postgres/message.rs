@@ -3,13 +3,13 @@
 use sanderling_core::Failure;
 
 use super::connect::milliseconds;
-use super::guard::{AS_LOGIN, BETWEEN, Guard, RESET};
+use super::guard::{AS_LOGIN, BETWEEN, CHECKING, Guard, RESET, TRUSTING};
 use crate::port::{Limits, Step};
 
 /// What a part of a message is. Each part is one statement, so each completes once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Part {
-    /// Resetting the session and opening the transaction.
+    /// Opening the transaction.
     Prologue,
     /// Lock, fence, ledger.
     Guard,
@@ -25,6 +25,8 @@ pub(crate) enum Part {
     Commit,
     /// The ledger row, read back.
     Evidence,
+    /// Clearing up behind the migration.
+    Reset,
 }
 
 /// A message under construction, and afterwards the map of it.
@@ -43,20 +45,22 @@ pub(crate) fn marker() -> String {
 }
 
 impl Message {
-    /// Lays out the message for these steps, in order, as one transaction.
+    /// Lays out the message for these steps, in order, as one transaction. `again`: a version may be in the ledger as
+    /// taken back.
     pub(crate) fn new(
         guard: &Guard,
         limits: &Limits,
         steps: &[&Step<'_>],
         database_oid: &str,
         marker: &str,
+        again: bool,
     ) -> Result<Self, Failure> {
         let mut message = Self::default();
-        for statement in RESET {
-            message.push(Part::Prologue, statement);
-        }
         message.push(Part::Prologue, "BEGIN");
-        message.push(Part::Guard, &guard.enter(marker, database_oid, steps)?);
+        message.push(Part::Prologue, TRUSTING);
+        let enter = guard.enter(marker, database_oid, steps, again)?;
+        message.push(Part::Guard, &enter);
+        message.push(Part::Setting, CHECKING);
         let made = steps
             .iter()
             .any(|step| !step.has_ledger && step.direction.is_up());
@@ -68,11 +72,16 @@ impl Message {
                 message.push(Part::Setting, &guard.search_path());
             }
             message.body(guard, limits, marker, (index, step))?;
-            message.push(Part::Tail(index), &guard.leave(marker, step, made)?);
+            message.push(Part::Setting, TRUSTING);
+            let leave = guard.leave(marker, step, made, again)?;
+            message.push(Part::Tail(index), &leave);
         }
         message.commit(guard.assume_role(marker)?);
         if let Some(last) = steps.last() {
             message.push(Part::Evidence, &guard.evidence(marker, last)?);
+        }
+        for statement in RESET {
+            message.push(Part::Reset, statement);
         }
         Ok(message)
     }

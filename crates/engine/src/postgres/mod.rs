@@ -4,6 +4,7 @@ mod budget;
 mod catalog;
 mod connect;
 mod connections;
+mod demand;
 mod driver;
 mod entries;
 mod errors;

@@ -190,7 +190,7 @@ fn refused(
             failure
         }
         (Part::Role | Part::Setting, _) => at_last(failure, steps),
-        (Part::Prologue | Part::Evidence, _) => failure,
+        (Part::Prologue | Part::Evidence | Part::Reset, _) => failure,
     })
 }
 

@@ -5,18 +5,18 @@ mod apart;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use sanderling_core::{Epoch, ErrorClass, Failure, LedgerRow, StoreId};
+use sanderling_core::{Epoch, ErrorClass, Failure, LedgerRow, RowState, StoreId};
 use sqlx::postgres::PgRow;
 use tokio::sync::watch;
 
 use super::connect::{Connection, Exchange, Key, text};
 use super::driver::Shared;
 use super::errors::{MISSING, ServerError, Trouble, state};
-use super::guard::{FIT, Guard, RESET};
+use super::guard::{Guard, RESET};
 use super::message::{Message, Part, marker};
 use super::survey;
 use super::verdict::{
-    NOT_A_TABLE, copies_with_the_client, guard_failure, may_outlive, own_table_gone, tail_failure,
+    NOT_A_TABLE, copies_with_the_client, guard_failure, own_table_gone, tail_failure,
     transaction_ended,
 };
 use crate::cancelled::{cancelled, said};
@@ -34,8 +34,6 @@ pub(crate) struct PostgresSession {
     limits: Limits,
     /// Set once a message of this claim may still be on its way: nothing more goes out under its epoch.
     lost: Option<Failure>,
-    /// Whether a migration's text could have left something that an idle connection should not hold.
-    leaves: bool,
     /// Says that the claim's target was cancelled.
     cancelled: Option<watch::Receiver<bool>>,
 }
@@ -62,7 +60,6 @@ impl PostgresSession {
             guard,
             limits,
             lost: None,
-            leaves: false,
             cancelled: None,
         }
     }
@@ -76,21 +73,20 @@ impl PostgresSession {
         }
     }
 
-    async fn attempt(&mut self, steps: &[&Step<'_>]) -> Attempt {
+    async fn attempt(&mut self, steps: &[&Step<'_>], again: bool) -> Attempt {
         let mut connection = match self.connection().await {
             Ok(connection) => connection,
             Err(failure) => return Attempt::Done(StepOutcome::Failed(failure)),
         };
         let marker = marker();
         let oid = &connection.database_oid;
-        let message = match Message::new(&self.guard, &self.limits, steps, oid, &marker) {
+        let message = match Message::new(&self.guard, &self.limits, steps, oid, &marker, again) {
             Ok(message) => message,
             Err(failure) => {
                 self.connection = Some(connection);
                 return Attempt::Done(StepOutcome::Failed(failure));
             }
         };
-        self.leaves |= steps.iter().any(|step| may_outlive(step));
         // Until the answer is in, the message may take effect whatever becomes of this future.
         self.lost = Some(abandoned());
         let is_evidence = |row: &PgRow| text(row, 0).as_deref() == Some(marker.as_str());
@@ -105,7 +101,7 @@ impl PostgresSession {
             () = said(&mut self.cancelled) => return Attempt::Done(self.lose(cancelled())),
         };
         match trouble {
-            None => Attempt::Done(self.proved(connection, steps, &rows).await),
+            None => Attempt::Done(self.proved(connection, steps, &rows)),
             Some(Trouble::Lost(failure)) => Attempt::Done(self.lose(failure)),
             Some(Trouble::Server(error)) => {
                 let (part, offset) = message.part_of(error.position, completed);
@@ -117,7 +113,7 @@ impl PostgresSession {
     }
 
     /// No error is not success: the row has to say that it is this claim's.
-    async fn proved(
+    fn proved(
         &mut self,
         connection: Connection,
         steps: &[&Step<'_>],
@@ -127,12 +123,7 @@ impl PostgresSession {
         match row {
             Some(row) if self.is_proof(&row, steps) => {
                 self.lost = None;
-                let fit = rows.last().and_then(|row| text(row, 7));
-                if fit.as_deref() == Some("true") {
-                    self.connection = Some(connection);
-                } else {
-                    connection.close().await;
-                }
+                self.connection = Some(connection);
                 StepOutcome::Applied(Evidence::from_ledger(row))
             }
             _ => self.lose(Failure::new(
@@ -231,7 +222,7 @@ impl PostgresSession {
                 failure.message = format!("at COMMIT: {}", failure.message);
                 self.after_commit(steps, failure).await
             }
-            (Part::Evidence, _) => self.after_commit(steps, at_step(failure)).await,
+            (Part::Evidence | Part::Reset, _) => self.after_commit(steps, at_step(failure)).await,
             (Part::Prologue, _) => StepOutcome::Failed(failure),
         })
     }
@@ -266,8 +257,7 @@ impl PostgresSession {
         let tag = marker();
         let read = self.guard.read_ledger(&tag, &connection.database_oid, held);
         self.connection = Some(connection);
-        let message = format!("{}; {}", RESET.join("; "), read?);
-        let rows = match self.ask(&message).await {
+        let rows = match self.ask(&read?).await {
             Ok(rows) => rows,
             Err(Trouble::Server(error)) => match error.code.as_str() {
                 state::BUSY => return Ok(None),
@@ -379,9 +369,11 @@ impl Session for PostgresSession {
             return StepOutcome::Failed(failure);
         }
         let mut open: Vec<&Step<'_>> = steps.iter().collect();
-        // Each round either ends or leaves at least one version fewer.
+        // Whether a version of them was taken back before: the message for that costs the server more.
+        let mut again = false;
+        // Each round ends, knows that, or leaves at least one version fewer.
         while !open.is_empty() {
-            let rows = match self.attempt(&open).await {
+            let rows = match self.attempt(&open, again).await {
                 Attempt::Done(outcome) => return outcome,
                 Attempt::Ledger(rows) => rows,
             };
@@ -400,7 +392,11 @@ impl Session for PostgresSession {
             {
                 return refused;
             }
-            if open.len() == before {
+            let was = again;
+            again |= rows.iter().any(|row| {
+                row.state == RowState::Reverted && open.iter().any(|s| *s.version == row.version)
+            });
+            if open.len() == before && again == was {
                 return StepOutcome::Busy;
             }
         }
@@ -429,8 +425,7 @@ impl Session for PostgresSession {
         }
         let unavailable = |failure| Err(FenceRefusal::Unavailable(failure));
         let raise = format!(
-            "{}; {}; {} RETURNING 'raised'::text",
-            RESET.join("; "),
+            "{}; {} RETURNING 'raised'::text",
             Guard::flushed(),
             self.guard.raise_fence()
         );
@@ -451,13 +446,9 @@ impl Session for PostgresSession {
     }
 
     async fn close(mut self: Box<Self>) -> bool {
-        let Some(mut connection) = self.connection.take() else {
+        let Some(connection) = self.connection.take() else {
             return false;
         };
-        if self.leaves && connection.rows(RESET.join("; ")).await.is_err() {
-            connection.close().await;
-            return false;
-        }
         self.shared.connections.give(connection).await
     }
 }
@@ -471,12 +462,10 @@ fn abandoned() -> Failure {
     )
 }
 
-/// Ends a failed transaction; whether the connection may go on being used.
+/// Ends a failed transaction and clears up behind it; whether the connection may go on being used.
 async fn rolled_back(connection: &mut Connection) -> bool {
-    match connection.rows(format!("ROLLBACK; SELECT {FIT}")).await {
-        Ok(rows) => rows.first().and_then(|row| text(row, 0)).as_deref() == Some("true"),
-        Err(_) => false,
-    }
+    let message = format!("ROLLBACK; {}", RESET.join("; "));
+    connection.rows(message).await.is_ok()
 }
 
 /// The step that a part belongs to; the last one where the part is nobody's.

@@ -3,7 +3,7 @@
 use sanderling_core::{ErrorClass, Failure};
 
 use super::errors::{SEARCH_PATH, state};
-use crate::ledger::{TABLE, at_statement};
+use crate::ledger::{ROW_TAKEN, TABLE, at_statement};
 use crate::port::Step;
 
 /// The tail did not find its own transaction.
@@ -46,6 +46,12 @@ pub(super) fn guard_failure(mut failure: Failure) -> Failure {
 pub(super) fn tail_failure(mut failure: Failure) -> Failure {
     match failure.cause.code.as_str() {
         state::TAKEN => failure.cause.code = "ledger_row".into(),
+        // Only the ledger is written there, and the guard saw that the row was not in it.
+        "23505" => {
+            failure.cause.class = ErrorClass::MigrationSql;
+            failure.cause.code = "ledger_row".into();
+            failure.message = ROW_TAKEN.to_owned();
+        }
         state::PATH => failure.cause.code = SEARCH_PATH.into(),
         _ => {}
     }
@@ -62,18 +68,6 @@ pub(super) fn own_table_gone() -> Failure {
              is applied here; remove that statement"
         ),
     )
-}
-
-/// Words without which nothing of a session outlives its transaction and holds something on the server: session
-/// locks, cursors WITH HOLD, LISTEN.
-const OUTLIVING: [&str; 3] = ["advisory", "hold", "listen"];
-
-/// Whether a step's text could leave something on the server that an idle connection should not hold.
-pub(super) fn may_outlive(step: &Step<'_>) -> bool {
-    step.statements.iter().any(|statement| {
-        let text = statement.text.to_ascii_lowercase();
-        OUTLIVING.iter().any(|word| text.contains(word))
-    })
 }
 
 /// COPY to or from the client cannot be part of a message: nobody feeds it.

@@ -19,7 +19,7 @@ use super::keys::Keys;
 use super::tables::{CREATE_LEDGER, RAISE_FENCE, UNDO_ROW, WRITE_ROW, read_fence, read_ledger};
 use super::watch::{Watch, busy_timeout};
 use crate::cancelled::cancelled;
-use crate::ledger::{Found, already, at_statement, at_step, find, under_newer};
+use crate::ledger::{Found, ROW_TAKEN, already, at_statement, at_step, find, under_newer};
 use crate::port::{Claim, Evidence, FenceRefusal, Limits, Session, Step, StepOutcome};
 use crate::progress::{not_together, unlike};
 use crate::send;
@@ -199,11 +199,7 @@ impl SqliteSession {
             return Ok(keys);
         }
         Err(Stop::failed(at_step(
-            Failure::new(
-                ErrorClass::Precondition,
-                "ledger_row",
-                "another row took the version's place in the ledger while the migration ran",
-            ),
+            Failure::new(ErrorClass::Precondition, "ledger_row", ROW_TAKEN),
             step,
         )))
     }

@@ -401,9 +401,22 @@ async fn a_row_that_came_meanwhile_undoes_the_change() {
     let row = "INSERT INTO sanderling_migrations SELECT '2', name, checksum, state, step, steps, epoch, 'theirs', applied_at, duration_ms, applied_by FROM sanderling_migrations";
     let mut migration = Migration::new("2", &["INSERT INTO t VALUES (2)", row]);
     migration.has_ledger = true;
-    failed(fleet.apply(&place, &claim(1), &migration).await);
+    let failure = failed(fleet.apply(&place, &claim(1), &migration).await);
+    assert_eq!(failure.cause.code, "ledger_row", "{failure:?}");
     assert_eq!(fleet.count(&place, "SELECT count(*) FROM t").await, 1);
     assert_eq!(fleet.ledger(&place).await.len(), 1);
+    // The same where the version had been taken back, and has a row that may be written over.
+    let back = "INSERT INTO sanderling_migrations SELECT '2', name, checksum, 'reverted', step, steps, epoch, rollout, applied_at, duration_ms, applied_by FROM sanderling_migrations";
+    fleet.run(&place, back).await;
+    let row = "UPDATE sanderling_migrations SET state = 'applied' WHERE version = '2'";
+    let mut migration = Migration::new("2", &["INSERT INTO t VALUES (2)", row]);
+    migration.has_ledger = true;
+    let failure = failed(fleet.apply(&place, &claim(1), &migration).await);
+    assert_eq!(failure.cause.code, "ledger_row", "{failure:?}");
+    assert_eq!(fleet.count(&place, "SELECT count(*) FROM t").await, 1);
+    let mut migration = Migration::new("2", &["INSERT INTO t VALUES (2)"]);
+    migration.has_ledger = true;
+    applied(fleet.apply(&place, &claim(1), &migration).await);
 }
 
 /// A fence that is dropped under a running process is made again by the next session.

@@ -8,7 +8,7 @@ use sanderling_sql::Sending;
 use sqlx::{Row as _, SqliteConnection};
 
 use super::{Keys, SqliteSession, Stop, failure_of, is_answer, is_busy};
-use crate::ledger::{RawRow, at_step};
+use crate::ledger::{ROW_TAKEN, RawRow, at_step};
 use crate::port::{Evidence, Step, StepOutcome};
 use crate::progress::{Begin, Point, Row, begin, blame, number};
 use crate::send;
@@ -246,11 +246,7 @@ impl SqliteSession {
 }
 
 fn taken() -> Failure {
-    Failure::new(
-        ErrorClass::Precondition,
-        "ledger_row",
-        "another row took the version's place in the ledger while the migration ran",
-    )
+    Failure::new(ErrorClass::Precondition, "ledger_row", ROW_TAKEN)
 }
 
 async fn read_row(
