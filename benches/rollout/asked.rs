@@ -32,7 +32,7 @@ impl Asked {
             what: words.first().cloned().unwrap_or_default(),
             n: number("--n"),
             k,
-            in_flight: number("--in-flight").unwrap_or(4 * k),
+            in_flight: number("--in-flight").unwrap_or(16 * k),
             repeats: number("--repeats").unwrap_or(5),
             workers: number("--workers").unwrap_or(1),
         }

@@ -297,18 +297,57 @@ fn one_below(fleet: &Fleet, standings: &[Standing]) -> Version {
 }
 
 fn left_behind(plan: &Plan) -> Vec<String> {
-    let sentence = |tenant: &TenantId, outcome: Outcome, message: &str| {
+    sentences(plan.left_out.iter().filter_map(|left| {
+        let failure = left.failure.as_ref()?;
+        Some((&left.tenant, left.outcome, failure.message.as_str()))
+    }))
+}
+
+/// So many tenants are named that are left out for one reason; the others are counted.
+const NAMED: usize = 5;
+
+fn sentences<'a>(left: impl Iterator<Item = (&'a TenantId, Outcome, &'a str)>) -> Vec<String> {
+    let (mut all, mut seen) = (Vec::new(), BTreeMap::new());
+    for (tenant, outcome, message) in left {
+        let count = seen.entry((outcome, message)).or_insert(0_usize);
+        *count += 1;
+        if *count <= NAMED {
+            let outcome = outcome.as_str();
+            all.push(format!(
+                "tenant {tenant} is left out ({outcome}): {message}"
+            ));
+        }
+    }
+    let more = seen.into_iter().filter(|(_, count)| *count > NAMED);
+    all.extend(more.map(|((outcome, message), count)| {
         format!(
-            "tenant {tenant} is left out ({}): {message}",
+            "{} more are left out ({}) for the same reason; `sanderling tenants list` names them: {message}",
+            count - NAMED,
             outcome.as_str()
         )
-    };
-    plan.left_out
-        .iter()
-        .filter_map(|left| {
-            left.failure
-                .as_ref()
-                .map(|failure| sentence(&left.tenant, left.outcome, &failure.message))
-        })
-        .collect()
+    }));
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_that_are_left_out_for_one_reason_are_counted() {
+        let ids: Vec<_> = (0..9).map(|n| TenantId::new(format!("t{n}"))).collect();
+        let missing = |n: usize| (&ids[n], Outcome::Unreachable, "it is not there");
+        let held = (&ids[8], Outcome::Held, "it is held");
+        let said = sentences((0..8).map(missing).chain([held]));
+        assert_eq!(said.len(), 7, "{said:?}");
+        assert_eq!(
+            said[4],
+            "tenant t4 is left out (unreachable): it is not there"
+        );
+        assert_eq!(said[5], "tenant t8 is left out (held): it is held");
+        assert!(
+            said[6].starts_with("3 more are left out (unreachable)"),
+            "{said:?}"
+        );
+    }
 }
