@@ -17,6 +17,7 @@ mod memory;
 mod ours;
 mod peer;
 mod schemas;
+mod spent;
 mod survey;
 mod table;
 mod w1;

@@ -11,6 +11,7 @@ use crate::measured::Measured;
 use crate::ours::Ours;
 use crate::peer;
 use crate::schemas::{SERVER, fleet, make, places};
+use crate::spent::Spent;
 use crate::wire::Wire;
 
 const BASE: &str = "CREATE TABLE invoices (id bigint PRIMARY KEY, cents bigint NOT NULL)";
@@ -26,6 +27,7 @@ struct Bench<'a> {
     embedded: Ours,
     cluster: Ours,
     all: Measured,
+    spent: Spent,
 }
 
 /// Runs it and prints.
@@ -44,6 +46,7 @@ pub(crate) fn run(asked: &Asked) {
         asked.said()
     );
     bench.all.print(n, [Some(0.90), Some(0.50), Some(8.0)]);
+    bench.spent.print();
     bench.counts();
 }
 
@@ -81,6 +84,7 @@ impl<'a> Bench<'a> {
             embedded,
             cluster,
             all: Measured::named("naive floor"),
+            spent: Spent::default(),
         };
         bench.guarded(1, "0001", BASE);
         bench.all.guarded.seconds.clear();
@@ -113,7 +117,11 @@ impl<'a> Bench<'a> {
             }
             "guarded" => self.guarded(i64::try_from(repeat).unwrap() + 2, version, &body),
             "embedded" => self.all.rollout(what, &self.embedded, version, &body),
-            "cluster" => self.all.rollout(what, &self.cluster, version, &body),
+            "cluster" => {
+                let everybody = (&self.postgres, &self.redis, &self.cluster);
+                let rollout = || self.all.rollout(what, &self.cluster, version, &body);
+                self.spent.watch(everybody, self.n, rollout);
+            }
             _ => self.peer(version, &body),
         }
     }
