@@ -10,6 +10,7 @@ use sqlx::{Connection as _, Either, PgConnection, Row};
 
 use super::budget::Permit;
 use super::errors::{MISSING, Trouble, failure_of};
+use super::guard::AS_LOGIN;
 use super::startup::{Startup, is_poolers, pooler};
 use crate::redact::redact;
 use crate::send;
@@ -221,7 +222,8 @@ impl Opener {
         Ok(connection)
     }
 
-    /// Asks who answers and whether the start-up options are in force there, in one statement.
+    /// Takes leave of a role that the login role's settings take on (`ALTER ROLE … SET role`), which `RESET ALL` would not;
+    /// asks who answers and whether the start-up options are in force there. One message.
     async fn identify(
         &self,
         connection: &mut Connection,
@@ -229,9 +231,10 @@ impl Opener {
     ) -> Result<(), Failure> {
         let rows = connection
             .rows(format!(
-                "SELECT d.oid::text, d.datname::text, pg_catalog.current_setting('server_version_num'), \
+                "{}; SELECT d.oid::text, d.datname::text, pg_catalog.current_setting('server_version_num'), \
                  session_user::text, {} \
                  FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database()",
+                AS_LOGIN.join("; "),
                 startup.columns()
             ))
             .await

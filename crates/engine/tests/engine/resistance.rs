@@ -69,7 +69,8 @@ async fn settings_of_the_role_do_not_count() {
     pg.sql(
         owner.url(),
         &format!(
-            "CREATE ROLE {role} LOGIN SUPERUSER; \
+            "CREATE ROLE {role} LOGIN SUPERUSER; CREATE ROLE {role}_owner; \
+             ALTER ROLE {role} SET role = '{role}_owner'; \
              ALTER ROLE {role} SET search_path = 'nowhere'; \
              ALTER ROLE {role} SET default_transaction_isolation = 'serializable'; \
              ALTER ROLE {role} SET default_transaction_read_only = on; \
@@ -83,7 +84,7 @@ async fn settings_of_the_role_do_not_count() {
     let settings =
         "CREATE TABLE seen AS SELECT current_setting('transaction_isolation') = 'read committed'
         AND current_setting('TimeZone') = 'UTC' AND current_setting('lock_timeout') = '2s' AND current_setting('row_security') = 'off'
-        AND (SELECT reset_val FROM pg_settings WHERE name = 'search_path') = 'pg_catalog,pg_temp' AS ok";
+        AND (SELECT reset_val FROM pg_settings WHERE name = 'search_path') = 'pg_catalog,pg_temp' AND current_user = session_user AS ok";
     for version in ["1", "2"] {
         let table = settings.replace("seen", &format!("seen{version}"));
         applied(
