@@ -7,6 +7,7 @@ use sanderling_sql::quote::ident;
 use sqlx::SqliteConnection;
 
 use super::errors::{failure_of, is_answer};
+use crate::port::Step;
 use crate::send;
 
 /// Switches of a connection that change what statements mean, as they are when it opens.
@@ -21,6 +22,17 @@ const TEMPORARY: &str = "SELECT CAST(type AS TEXT), CAST(name AS TEXT) FROM temp
 
 const ATTACHED: &str =
     "SELECT CAST(name AS TEXT) FROM pragma_database_list WHERE name NOT IN ('main', 'temp')";
+
+/// Whether a version's statements may leave anything in their connection. SQLite writes no keyword in another way, and
+/// whatever outlives a statement takes one of these words; to find one in a literal costs a look, no more.
+pub(super) fn may_leave(step: &Step<'_>) -> bool {
+    step.statements.iter().any(|statement| {
+        let text = statement.text.to_ascii_lowercase();
+        ["pragma", "attach", "temp"]
+            .iter()
+            .any(|word| text.contains(word))
+    })
+}
 
 /// Clears the connection; the failure is the former version's.
 pub(super) async fn clear(

@@ -7,12 +7,12 @@ use futures::StreamExt;
 use sanderling_core::{
     ErrorClass, Failure, HostName, Inspection, Place, Standing, StoreId, Version,
 };
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode};
+use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{Connection, SqliteConnection};
 
 use super::errors::failure_of;
-use super::session::SqliteSession;
-use super::tables::read_fence;
+use super::session::{Opened, SqliteSession};
+use super::tables::{CREATE_FENCE, read_fence};
 use super::watch::busy_timeout;
 use super::{catalog, files, inspect, reader};
 use crate::fingerprint;
@@ -24,9 +24,6 @@ const FILES_AT_ONCE: usize = 16;
 
 /// How long a person who moves a fence waits for a file, in milliseconds.
 const BY_HAND_MS: u64 = 5_000;
-
-const CREATE_FENCE: &str = "CREATE TABLE IF NOT EXISTS sanderling_fence (id INTEGER PRIMARY KEY CHECK (id = 0), \
-     store_id TEXT NOT NULL, epoch INTEGER NOT NULL, claim TEXT NOT NULL)";
 
 /// The driver of one directory of SQLite files.
 pub(crate) struct SqliteDriver {
@@ -47,7 +44,7 @@ impl SqliteDriver {
         place: &Place,
         wait_ms: u64,
         create: bool,
-    ) -> Result<(SqliteConnectOptions, SqliteConnection), Failure> {
+    ) -> Result<Opened, Failure> {
         let path = files::file(&self.directory, place)?;
         let exists = files::exists(&path).map_err(|failure| at_place(place, failure))?;
         if !exists && !create {
@@ -65,9 +62,7 @@ impl SqliteDriver {
                     Failure::new(ErrorClass::Resource, "io", format!("{place}: {error}"))
                 })?;
             }
-            opening = opening
-                .create_if_missing(true)
-                .journal_mode(SqliteJournalMode::Wal);
+            opening = opening.create_if_missing(true);
         }
         let at = |error: &sqlx::Error| at_place(place, failure_of(error));
         let connection = SqliteConnection::connect_with(&opening)
@@ -77,31 +72,11 @@ impl SqliteDriver {
                 Ok(false) if !create => missing(place),
                 _ => at(&error),
             })?;
-        Ok((options, connection))
-    }
-
-    /// Opens a place's file to write, and creates it where that is allowed. The fence's table is there afterwards.
-    async fn connect(
-        &self,
-        place: &Place,
-        wait_ms: u64,
-        create: bool,
-    ) -> Result<(SqliteConnectOptions, SqliteConnection), Failure> {
-        let (options, mut connection) = self.open_file(place, wait_ms, create).await?;
-        let at = |error: &sqlx::Error| at_place(place, failure_of(error));
-        let fenced = sqlx::query(
-            "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'sanderling_fence'",
-        )
-        .fetch_optional(&mut connection)
-        .await
-        .map_err(|error| at(&error))?;
-        if fenced.is_none() {
-            sqlx::raw_sql(CREATE_FENCE)
-                .execute(&mut connection)
-                .await
-                .map_err(|error| at(&error))?;
-        }
-        Ok((options, connection))
+        Ok(Opened {
+            options,
+            connection,
+            new: !exists,
+        })
     }
 }
 
@@ -167,11 +142,11 @@ impl Driver for SqliteDriver {
         claim: &Claim,
         limits: &Limits,
     ) -> Result<Box<dyn Session>, EngineError> {
-        let (options, connection) = self
-            .connect(place, limits.lock_timeout_ms, limits.create_missing)
+        let opened = self
+            .open_file(place, limits.lock_timeout_ms, limits.create_missing)
             .await
             .map_err(EngineError)?;
-        let session = SqliteSession::new(options, connection, claim.clone(), *limits)
+        let session = SqliteSession::new(opened, claim.clone(), *limits)
             .await
             .map_err(|error| EngineError(at_place(place, failure_of(&error))))?;
         Ok(Box::new(session))
@@ -218,8 +193,7 @@ impl Driver for SqliteDriver {
         }
         let at = |failure| EngineError(at_place(place, failure));
         let opened = self.open_file(place, limits.lock_timeout_ms, false).await;
-        let (options, connection) = opened.map_err(EngineError)?;
-        let session = SqliteSession::new(options, connection, claim.clone(), *limits)
+        let session = SqliteSession::new(opened.map_err(EngineError)?, claim.clone(), *limits)
             .await
             .map_err(|error| at(failure_of(&error)))?;
         let lines = session.rehearse(steps).await.map_err(EngineError)?;
@@ -231,14 +205,14 @@ impl Driver for SqliteDriver {
         place: &Place,
         store: &StoreId,
     ) -> Result<Option<StoreId>, EngineError> {
-        let (_, mut connection) = self
-            .connect(place, BY_HAND_MS, false)
+        let mut opened = self
+            .open_file(place, BY_HAND_MS, false)
             .await
             .map_err(EngineError)?;
-        let held = move_fence(&mut connection, store)
+        let held = move_fence(&mut opened.connection, store)
             .await
             .map_err(|error| EngineError(at_place(place, failure_of(&error))))?;
-        let _ = connection.close().await;
+        let _ = opened.connection.close().await;
         Ok(held)
     }
 
@@ -260,6 +234,9 @@ async fn move_fence(
     store: &StoreId,
 ) -> Result<Option<StoreId>, sqlx::Error> {
     let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
+    sqlx::raw_sql(CREATE_FENCE)
+        .execute(&mut *transaction)
+        .await?;
     let held = read_fence(&mut transaction).await?;
     sqlx::query(
         "INSERT INTO sanderling_fence (id, store_id, epoch, claim) VALUES (0, ?1, 0, '') \

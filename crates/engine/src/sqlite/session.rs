@@ -16,7 +16,9 @@ use tokio::sync::watch;
 use super::between;
 use super::errors::{failure_of, is_answer, is_busy};
 use super::keys::Keys;
-use super::tables::{CREATE_LEDGER, RAISE_FENCE, UNDO_ROW, WRITE_ROW, read_fence, read_ledger};
+use super::tables::{
+    CREATE_FENCE, CREATE_LEDGER, RAISE_FENCE, UNDO_ROW, WRITE_ROW, read_fence, read_ledger,
+};
 use super::watch::{Watch, busy_timeout};
 use crate::cancelled::cancelled;
 use crate::ledger::{Found, ROW_TAKEN, already, at_statement, at_step, find, under_newer};
@@ -24,12 +26,22 @@ use crate::port::{Claim, Evidence, FenceRefusal, Limits, Session, Step, StepOutc
 use crate::progress::{not_together, unlike};
 use crate::send;
 
+/// A file that is open to write.
+pub(crate) struct Opened {
+    /// Open another connection like it.
+    pub(crate) options: SqliteConnectOptions,
+    pub(crate) connection: SqliteConnection,
+    /// Whether the file was not there before.
+    pub(crate) new: bool,
+}
+
 /// A session on its own connection.
 pub(crate) struct SqliteSession {
     options: SqliteConnectOptions,
     connection: SqliteConnection,
-    /// Whether a migration ran on the connection: what it left there (temporary objects, attached files, pragmas)
-    /// dies with it.
+    /// Whether the file is new with this session.
+    new: bool,
+    /// Whether a migration ran on the connection that may have left something there, which dies with it.
     used: bool,
     watch: Arc<Watch>,
     claim: Claim,
@@ -61,17 +73,17 @@ impl From<sqlx::Error> for Stop {
 }
 
 impl SqliteSession {
-    /// Takes a connection over and sets its hooks; `options` open another one like it.
+    /// Takes a connection over and sets its hooks.
     pub(crate) async fn new(
-        options: SqliteConnectOptions,
-        mut connection: SqliteConnection,
+        mut opened: Opened,
         claim: Claim,
         limits: Limits,
     ) -> Result<Self, sqlx::Error> {
-        let watch = Watch::over(&mut connection).await?;
+        let watch = Watch::over(&mut opened.connection).await?;
         Ok(Self {
-            options,
-            connection,
+            options: opened.options,
+            connection: opened.connection,
+            new: opened.new,
             used: false,
             watch,
             claim,
@@ -128,11 +140,10 @@ impl SqliteSession {
         self.renew().await?;
         let wait = steps.iter().find_map(|step| step.lock_timeout_ms);
         let wait = wait.unwrap_or(self.limits.lock_timeout_ms);
-        let pragma = format!("PRAGMA busy_timeout = {}", busy_timeout(wait).as_millis());
-        send::message(pragma).execute(&mut self.connection).await?;
         self.watch.limit(0);
         self.watch.close_gate(false);
-        sqlx::raw_sql("BEGIN IMMEDIATE")
+        let wait = busy_timeout(wait).as_millis();
+        send::message(format!("PRAGMA busy_timeout = {wait}; BEGIN IMMEDIATE"))
             .execute(&mut self.connection)
             .await?;
         Ok(())
@@ -140,14 +151,7 @@ impl SqliteSession {
 
     /// Fence, ledger, migrations and their rows; everything but COMMIT.
     async fn inside(&mut self, steps: &[Step<'_>]) -> Result<(), Stop> {
-        if !self.raise_fence().await? {
-            let refusal = self.who_fences().await?;
-            return Err(Stop::Outcome(StepOutcome::Fenced(refusal)));
-        }
-        // Cheap where it is there, and right where the plan's knowledge is old.
-        sqlx::raw_sql(CREATE_LEDGER)
-            .execute(&mut self.connection)
-            .await?;
+        self.pass_fence().await?;
         let rows = self.ledger().await?.map_err(Stop::failed)?;
         if let Some(outcome) = already(&rows, steps) {
             return Err(Stop::Outcome(outcome));
@@ -160,11 +164,7 @@ impl SqliteSession {
         for step in steps {
             match find(&rows, step) {
                 Found::Open => {
-                    if let Some(former) = former
-                        && let Some(failure) = between::clear(&mut self.connection).await?
-                    {
-                        return Err(Stop::failed(at_step(failure, former)));
-                    }
+                    self.clear(former).await?;
                     keys = self.apply(step, keys).await?;
                     former = Some(step);
                 }
@@ -215,7 +215,7 @@ impl SqliteSession {
         let limit = step
             .statement_timeout_ms
             .unwrap_or(self.limits.statement_timeout_ms);
-        self.used = true;
+        self.used |= between::may_leave(step);
         self.watch.close_gate(true);
         let body = self.body(step, range, limit).await;
         self.watch.limit(0);
@@ -312,6 +312,29 @@ impl SqliteSession {
         outcome
     }
 
+    /// Raises the fence in the transaction at hand, with both tables there: cheap where they are, and right where the
+    /// plan's knowledge is old.
+    async fn pass_fence(&mut self) -> Result<(), Stop> {
+        send::message(format!("{CREATE_FENCE}; {CREATE_LEDGER}"))
+            .execute(&mut self.connection)
+            .await?;
+        if self.raise_fence().await? {
+            return Ok(());
+        }
+        let refusal = self.who_fences().await?;
+        Err(Stop::Outcome(StepOutcome::Fenced(refusal)))
+    }
+
+    /// Clears the connection of what a former version may have left in it, before another one shares it.
+    async fn clear(&mut self, former: Option<&Step<'_>>) -> Result<(), Stop> {
+        if let Some(former) = former.filter(|former| between::may_leave(former))
+            && let Some(failure) = between::clear(&mut self.connection).await?
+        {
+            return Err(Stop::failed(at_step(failure, former)));
+        }
+        Ok(())
+    }
+
     async fn raise_fence(&mut self) -> Result<bool, sqlx::Error> {
         let raised = sqlx::query(RAISE_FENCE)
             .bind(self.claim.store.as_str())
@@ -400,6 +423,10 @@ impl Session for SqliteSession {
         }
         let unavailable = |error: sqlx::Error| FenceRefusal::Unavailable(failure_of(&error));
         self.renew().await.map_err(unavailable)?;
+        sqlx::raw_sql(CREATE_FENCE)
+            .execute(&mut self.connection)
+            .await
+            .map_err(unavailable)?;
         if !self.raise_fence().await.map_err(unavailable)? {
             return Err(self.who_fences().await.unwrap_or_else(unavailable));
         }
@@ -410,7 +437,13 @@ impl Session for SqliteSession {
     }
 
     async fn close(mut self: Box<Self>) -> bool {
-        // Closing checkpoints and removes the -wal file; a failure of that loses nothing.
+        // Before there is anything in the file, the switch would take two more transactions. A failure of it, or of
+        // closing, which checkpoints and removes the -wal file, loses nothing.
+        if self.new && self.lost.is_none() {
+            let _ = sqlx::raw_sql("PRAGMA journal_mode = WAL")
+                .execute(&mut self.connection)
+                .await;
+        }
         let _ = self.connection.close().await;
         false
     }

@@ -7,8 +7,12 @@ use sqlx::{Row, SqliteConnection};
 use super::errors::is_answer;
 use crate::ledger::{RawRow, in_order};
 
+/// The fence's table.
+pub(super) const CREATE_FENCE: &str = "CREATE TABLE IF NOT EXISTS main.sanderling_fence (id INTEGER PRIMARY KEY CHECK (id = 0), \
+     store_id TEXT NOT NULL, epoch INTEGER NOT NULL, claim TEXT NOT NULL)";
+
 /// The ledger's table.
-pub(super) const CREATE_LEDGER: &str = "CREATE TABLE IF NOT EXISTS sanderling_migrations (version TEXT PRIMARY KEY NOT NULL, \
+pub(super) const CREATE_LEDGER: &str = "CREATE TABLE IF NOT EXISTS main.sanderling_migrations (version TEXT PRIMARY KEY NOT NULL, \
      name TEXT NOT NULL, checksum TEXT NOT NULL, state TEXT NOT NULL, step INTEGER NOT NULL DEFAULT 0, \
      steps INTEGER NOT NULL DEFAULT 0, epoch INTEGER NOT NULL, rollout TEXT, applied_at INTEGER NOT NULL, \
      duration_ms INTEGER NOT NULL, applied_by TEXT NOT NULL)";

@@ -47,20 +47,23 @@ async fn a_survey_sees_what_a_writer_has_committed() {
         create_missing: true,
         ..crate::support::LIMITS
     };
-    let mut session = fleet
-        .driver()
-        .open(&place, &claim(1), &limits)
-        .await
-        .unwrap();
+    let wal = fleet.file(&place).with_extension("db-wal");
+    let open = async |epoch| {
+        let driver = fleet.driver();
+        driver.open(&place, &claim(epoch), &limits).await.unwrap()
+    };
+    let mut session = open(1).await;
     applied(session.step(&first().step()).await);
-    assert!(
-        fleet.file(&place).with_extension("db-wal").exists(),
-        "a file of ours is in WAL mode"
-    );
     assert_eq!(fleet.ledger(&place).await.len(), 1);
     session.close().await;
-    assert!(!fleet.file(&place).with_extension("db-wal").exists());
-    assert_eq!(fleet.ledger(&place).await.len(), 1);
+    let mut session = open(2).await;
+    let second = Migration::new("2", &["CREATE TABLE more (id INTEGER)"]);
+    applied(session.step(&second.step()).await);
+    assert!(wal.exists(), "a file of ours is in WAL mode");
+    assert_eq!(fleet.ledger(&place).await.len(), 2);
+    session.close().await;
+    assert!(!wal.exists());
+    assert_eq!(fleet.ledger(&place).await.len(), 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]

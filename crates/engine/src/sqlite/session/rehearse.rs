@@ -6,7 +6,7 @@ use sqlx::Connection as _;
 use super::{Keys, SqliteSession, Stop, failure_of, is_busy};
 use crate::ledger::{Found, at_step, find};
 use crate::port::{Step, StepOutcome};
-use crate::sqlite::{between, catalog};
+use crate::sqlite::catalog;
 
 impl SqliteSession {
     /// The lines of the catalog after these steps; `None` while somebody writes to the file. Neither fence nor ledger is
@@ -52,11 +52,7 @@ impl SqliteSession {
                 );
                 return Err(Stop::failed(at_step(failure, step)));
             }
-            if let Some(former) = former
-                && let Some(failure) = between::clear(&mut self.connection).await?
-            {
-                return Err(Stop::failed(at_step(failure, former)));
-            }
+            self.clear(former).await?;
             keys = self
                 .statements(step, 0..step.statements.len(), keys)
                 .await?;

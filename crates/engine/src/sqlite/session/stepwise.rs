@@ -12,7 +12,6 @@ use crate::ledger::{ROW_TAKEN, RawRow, at_step};
 use crate::port::{Evidence, Step, StepOutcome};
 use crate::progress::{Begin, Point, Row, begin, blame, number};
 use crate::send;
-use crate::sqlite::tables::CREATE_LEDGER;
 
 const READ_ROW: &str = "SELECT CAST(version AS TEXT), CAST(checksum AS TEXT), CAST(state AS TEXT), \
      CAST(epoch AS INTEGER), CAST(rollout AS TEXT), CAST(applied_at AS INTEGER), CAST(step AS INTEGER), \
@@ -130,13 +129,7 @@ impl SqliteSession {
     }
 
     async fn turn_inside(&mut self, step: &Step<'_>, turn: Turn, ran: i64) -> Result<Did, Stop> {
-        if !self.raise_fence().await? {
-            let refusal = self.who_fences().await?;
-            return Err(Stop::Outcome(StepOutcome::Fenced(refusal)));
-        }
-        sqlx::raw_sql(CREATE_LEDGER)
-            .execute(&mut self.connection)
-            .await?;
+        self.pass_fence().await?;
         let row = read_row(&mut self.connection, step)
             .await?
             .map_err(Stop::failed)?;
