@@ -16,25 +16,27 @@
 //! like a copy. In doubt rows are kept: a row too many refuses a claim, which then takes a greater number or says whose the
 //! fence is; a row too few lets a late message pass.
 
+use sqlx::postgres::PgRow;
+
 use super::connect::{Connection, text};
 use super::errors::{ServerError, Trouble};
 use super::names::{installation_key, literal};
-use super::ownership::{ask_fence, not_our_fence};
+use super::ownership::{ask_fence, ask_fence_at_first_sight, not_our_fence};
 
 /// What the table's comment begins with.
 const STAMP: &str = "fence of database ";
 
 /// Makes sure that the table is there, is ours, and holds no rows of another database's tenants.
 pub(super) async fn ensure(connection: &mut Connection) -> Result<(), Trouble> {
-    let mut found = connection.rows(ask_fence()).await?;
+    let mut found = look(connection).await?;
     if found.is_empty() {
         let own = stamp(&connection.database_oid, &connection.database);
         alone(connection, &install(&quoted(&own)?)).await?;
         // Asked again: somebody may have been faster, or own the schema.
-        found = connection.rows(ask_fence()).await?;
+        found = look(connection).await?;
     }
     let row = found.first();
-    if row.and_then(|row| text(row, 0)).as_deref() != Some("true") {
+    if !is_ours(&found) {
         return Err(Trouble::Server(not_our_fence()));
     }
     let Some(stamped) = row.and_then(|row| text(row, 1)) else {
@@ -66,6 +68,21 @@ pub(super) async fn ensure(connection: &mut Connection) -> Result<(), Trouble> {
         }
         done => done,
     }
+}
+
+/// The table, if it is there: whether it is ours, and its stamp. What does not look like it at first sight is looked at
+/// closely.
+async fn look(connection: &mut Connection) -> Result<Vec<PgRow>, Trouble> {
+    let found = connection.rows(ask_fence_at_first_sight()).await?;
+    if found.is_empty() || is_ours(&found) {
+        return Ok(found);
+    }
+    connection.rows(ask_fence()).await
+}
+
+fn is_ours(found: &[PgRow]) -> bool {
+    let row = found.first();
+    row.and_then(|row| text(row, 0)).as_deref() == Some("true")
 }
 
 /// Runs a block as a transaction of its own, under a lock that makes the race of two sessions impossible. A transaction

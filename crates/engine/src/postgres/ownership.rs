@@ -62,9 +62,23 @@ END IF;
 
 /// Asks for the fence's table: no row where it is missing, else whether it and its schema are ours, and its comment.
 pub(super) fn ask_fence() -> String {
+    of_fence(&format!(
+        "({OURS}{TRUSTED})) AND EXISTS (SELECT FROM pg_catalog.pg_roles o WHERE o.oid = n.nspowner AND {TRUSTED}))"
+    ))
+}
+
+/// The same, where a "true" is to be believed and a "false" is to be asked again closely. For a session that has read
+/// no catalog yet the close question costs as much as a small migration.
+pub(super) fn ask_fence_at_first_sight() -> String {
+    of_fence(&format!(
+        "({AT_FIRST_SIGHT} AND pg_catalog.pg_get_userbyid(n.nspowner) = CURRENT_USER)"
+    ))
+}
+
+fn of_fence(is_ours: &str) -> String {
     format!(
-        "SELECT ({OURS}{TRUSTED})) AND EXISTS (SELECT FROM pg_catalog.pg_roles o WHERE o.oid = n.nspowner \
-         AND {TRUSTED}))::text, pg_catalog.obj_description(c.oid, 'pg_class') \
+        "SELECT {is_ours}::text, (SELECT d.description FROM pg_catalog.pg_description d WHERE d.objoid = c.oid \
+         AND d.classoid = 'pg_catalog.pg_class'::regclass::oid AND d.objsubid = 0) \
          FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
          WHERE n.nspname = 'sanderling' AND c.relname = 'fence'"
     )
