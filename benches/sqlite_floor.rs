@@ -1,7 +1,8 @@
 //! The floor under SQLite tenants: sqlx, one transaction per file, and nobody who coordinates.
 //!
-//! `sqlite_floor DIRECTORY K VERSION SQL` runs SQL and a row in `naive_ledger` as one transaction in every file of the
-//! directory, K files at a time, and prints the seconds. `scripts/bench` runs it beside Sanderling.
+//! `sqlite_floor DIRECTORY K JOURNAL VERSION SQL` runs SQL and a row in `naive_ledger` as one transaction in every file of
+//! the directory, K files at a time, leaves each in that journal mode, and prints the seconds. `scripts/bench` runs it
+//! beside Sanderling.
 
 #![expect(
     clippy::unwrap_used,
@@ -22,13 +23,13 @@ fn main() {
         .skip(1)
         .filter(|a| a != "--bench")
         .collect();
-    let [directory, k, version, sql] = words.as_slice() else {
+    let [directory, k, journal, version, sql] = words.as_slice() else {
         // `cargo test --benches` and the like run it without arguments.
         return;
     };
     let (k, sql): (usize, &str) = (
         k.parse().unwrap(),
-        Box::leak(transaction(version, sql).into_boxed_str()),
+        Box::leak(transaction(journal, version, sql).into_boxed_str()),
     );
     let mut files: Vec<PathBuf> = std::fs::read_dir(directory)
         .unwrap()
@@ -54,10 +55,10 @@ fn main() {
     println!("{}", begun.elapsed().as_secs_f64());
 }
 
-fn transaction(version: &str, sql: &str) -> String {
+fn transaction(journal: &str, version: &str, sql: &str) -> String {
     format!(
         "BEGIN IMMEDIATE; CREATE TABLE IF NOT EXISTS naive_ledger (version text PRIMARY KEY, applied_at text NOT NULL); \
-         {sql}; INSERT INTO naive_ledger VALUES ('{version}', datetime('now')); COMMIT"
+         {sql}; INSERT INTO naive_ledger VALUES ('{version}', datetime('now')); COMMIT; PRAGMA journal_mode = {journal}"
     )
 }
 

@@ -10,11 +10,10 @@ use crate::asked::Asked;
 use crate::floors::{self, Change, Tenants};
 use crate::measured::Measured;
 use crate::ours::{Ours, Setting};
-use crate::schemas::SERVER;
+use crate::schemas::{NAIVE_LEDGER, SERVER};
 use crate::wire::Wire;
 
 const BASE: &str = "CREATE TABLE invoices (id bigint PRIMARY KEY, cents bigint NOT NULL)";
-const LEDGER: &str = "CREATE TABLE naive_ledger (version text PRIMARY KEY, applied_at timestamptz NOT NULL DEFAULT now())";
 /// The variants, in the order of the first repeat. Their databases begin with their names.
 const VARIANTS: [&str; 4] = ["naive", "guarded", "embedded", "cluster"];
 
@@ -86,7 +85,11 @@ impl<'a> Bench<'a> {
             cluster,
             all: Measured::named("connect-per-tenant floor"),
         };
-        floors::naive_connecting(&bench.urls("naive"), asked.k, &format!("{BASE}; {LEDGER}"));
+        floors::naive_connecting(
+            &bench.urls("naive"),
+            asked.k,
+            &format!("{BASE}; {NAIVE_LEDGER}"),
+        );
         bench.guarded(1, "0001", BASE);
         bench.all.guarded.seconds.clear();
         bench

@@ -1,5 +1,6 @@
 //! Tenants in SQLite files.
 
+use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 
@@ -11,6 +12,7 @@ use crate::asked::Asked;
 use crate::floors::{self, Change, Tenants};
 use crate::measured::Measured;
 use crate::ours::{Ours, Setting};
+use crate::table::Series;
 
 /// Five small migrations; SQLite adds no constraint to a table, so the fourth is a unique index.
 const FIVE: [(&str, &str); 5] = [
@@ -38,14 +40,21 @@ pub(crate) fn run(asked: &Asked) {
     let n = asked.n.unwrap_or(500);
     let floor =
         std::env::var("SQLITE_FLOOR").expect("scripts/bench says where the floor's program is");
-    let mut first = Measured::named("sqlx, one transaction");
-    let mut next = Measured::named("sqlx, one transaction");
+    // Files of ours are in WAL mode, and so the floor's have to be; what others cost stands beside it.
+    let measured = || {
+        let mut all = Measured::named("sqlx, one transaction, WAL");
+        all.peer = Series::new("sqlx, one transaction, no WAL");
+        all
+    };
+    let (mut first, mut next) = (measured(), measured());
     for repeat in 0..asked.repeats {
         // Everybody gets files of their own, on one disk.
-        let (naive, guarded) = (scratch(), scratch());
-        for i in 0..n {
-            // The floor's files are made before it starts: it finds them by their names.
-            std::fs::write(naive.path().join(format!("t{i:05}.db")), "").unwrap();
+        let (naive, plain, guarded) = (scratch(), scratch(), scratch());
+        for directory in [&naive, &plain] {
+            for i in 0..n {
+                // The floor's files are made before it starts: it finds them by their names.
+                std::fs::write(directory.path().join(format!("t{i:05}.db")), "").unwrap();
+            }
         }
         let guarded_url = format!("sqlite://{}", guarded.path().display());
         let ours = fleet(asked, n);
@@ -58,20 +67,22 @@ pub(crate) fn run(asked: &Asked) {
         ];
         for (all, bodies) in both {
             let version = bodies[0].0;
-            for turn in 0..3 {
-                match (turn + repeat) % 3 {
-                    0 => {
-                        let sql: Vec<_> = bodies.iter().map(|(_, body)| *body).collect();
-                        let output = Command::new(&floor)
-                            .arg(naive.path())
-                            .args([&asked.k.to_string(), version, &sql.join("; ")])
-                            .output()
-                            .unwrap();
-                        let said = String::from_utf8_lossy(&output.stdout).into_owned();
-                        assert!(output.status.success(), "{output:?}");
-                        all.naive.seconds.push(said.trim().parse().unwrap());
-                    }
-                    1 => {
+            let sqlx = |directory: &Path, journal: &str| -> f64 {
+                let sql: Vec<_> = bodies.iter().map(|(_, body)| *body).collect();
+                let output = Command::new(&floor)
+                    .arg(directory)
+                    .args([&asked.k.to_string(), journal, version, &sql.join("; ")])
+                    .output()
+                    .unwrap();
+                assert!(output.status.success(), "{output:?}");
+                let said = String::from_utf8_lossy(&output.stdout);
+                said.trim().parse().unwrap()
+            };
+            for turn in 0..4 {
+                match (turn + repeat) % 4 {
+                    0 => all.naive.seconds.push(sqlx(naive.path(), "wal")),
+                    1 => all.peer.seconds.push(sqlx(plain.path(), "delete")),
+                    2 => {
                         let changes = bodies
                             .iter()
                             .map(|(v, b)| Change::new(v, b, Dialect::Sqlite));

@@ -37,6 +37,9 @@ pub(crate) const FIVE: [(&str, &str); 5] = [
     ("0005", "ALTER TABLE customers ADD COLUMN email text"),
 ];
 
+/// The ledger of the naive floor, in the schema of the path.
+pub(crate) const NAIVE_LEDGER: &str = "CREATE TABLE naive_ledger (version text PRIMARY KEY, applied_at timestamptz NOT NULL DEFAULT now())";
+
 /// A fleet of ours over schemas of a database.
 pub(crate) fn fleet(
     asked: &Asked,
@@ -80,10 +83,7 @@ pub(crate) fn make(wire: &mut Wire, prefix: &str, n: usize, naive: bool) {
             let schema = format!("{prefix}{i:05}");
             let _ = write!(sql, "CREATE SCHEMA {schema};");
             if naive {
-                let _ = write!(
-                    sql,
-                    "CREATE TABLE {schema}.naive_ledger (version text PRIMARY KEY, applied_at timestamptz NOT NULL DEFAULT now());"
-                );
+                let _ = write!(sql, "SET search_path TO {schema}; {NAIVE_LEDGER};");
             }
         }
         wire.ask(&sql);

@@ -9,7 +9,7 @@ use crate::asked::Asked;
 use crate::floors::{self, Change, Tenants};
 use crate::measured::Measured;
 use crate::peer;
-use crate::schemas::{FIVE, SERVER, fleet, make, places};
+use crate::schemas::{FIVE, NAIVE_LEDGER, SERVER, fleet, make, places};
 use crate::wire::Wire;
 
 /// The variants, in the order of the first repeat.
@@ -57,8 +57,11 @@ impl Bench<'_> {
         let mut migrated = n;
         match what {
             "naive" => {
-                make(&mut wire, what, n, true);
-                let message = |i| floors::naive_message(&format!("naive{i:05}"), i, &self.five);
+                // A first rollout makes the ledger too, on either side.
+                make(&mut wire, what, n, false);
+                let mut bodies = vec![("0000".to_owned(), NAIVE_LEDGER.to_owned())];
+                bodies.extend_from_slice(&self.five);
+                let message = |i| floors::naive_message(&format!("naive{i:05}"), i, &bodies);
                 let messages: Vec<_> = (0..n).map(message).collect();
                 let took = floors::naive(&url, k, &messages);
                 self.all.naive.seconds.push(took);

@@ -28,15 +28,9 @@ pub(crate) const RESET: &[&str] = &[
     "DISCARD SEQUENCES",
 ];
 
-/// What separates two versions of one tenant in one transaction, as far as it can be undone there.
-pub(crate) const BETWEEN: &[&str] = &[
-    "SET SESSION AUTHORIZATION DEFAULT",
-    "SET ROLE NONE",
-    "CLOSE ALL",
-    "RESET ALL",
-    "DEALLOCATE ALL",
-    "DISCARD TEMP",
-];
+/// What separates two versions of one tenant in one transaction, as far as it can be undone there. The login role came
+/// back before the first one's tail.
+pub(crate) const BETWEEN: &[&str] = &["CLOSE ALL", "RESET ALL", "DEALLOCATE ALL", "DISCARD TEMP"];
 
 /// A migration may have taken another role on; the ledger is the login role's, also after COMMIT.
 pub(crate) const AS_LOGIN: &[&str] = &["SET SESSION AUTHORIZATION DEFAULT", "SET ROLE NONE"];
@@ -55,6 +49,8 @@ pub(crate) const LEDGER_COLUMNS: &str = "version, checksum, state, epoch::text, 
 /// The values of one claim on one place, quoted.
 pub(crate) struct Guard {
     pub(crate) schema: Schema,
+    /// The ledger's qualified name, as a literal.
+    ledger: String,
     pub(super) path: String,
     /// What stands in the path behind the tenant's schema.
     pub(super) entries: Entries,
@@ -76,6 +72,7 @@ impl Guard {
     /// Quotes what the claim brings.
     pub(crate) fn new(schema: Schema, claim: &Claim) -> Result<Self, Failure> {
         Ok(Self {
+            ledger: literal(&schema.ledger())?.to_string(),
             path: literal(&format!("{}, pg_temp", schema.ident))?.to_string(),
             entries: Entries::default(),
             store: literal(claim.store.as_str())?.to_string(),
@@ -194,9 +191,8 @@ END IF;
             "schema {} is missing, or the login role may not use it",
             self.schema.name
         ))?;
-        let ledger = schema_ledger(&self.schema)?;
         let owned = ownership::demand(
-            &ledger,
+            &self.ledger,
             state::OWNER,
             literal(&format!(
                 "{} is not a table of the login role or of a role that it is a member of, or it bears triggers or rules, \
@@ -341,21 +337,24 @@ END IF;
             "RAISE EXCEPTION USING ERRCODE = '{}', MESSAGE = 'the transaction is not the guard''s';",
             state::ENDED
         );
-        // Where the guard made the ledger, it went with the guard's transaction, and INSERT could not even be read.
-        let first = if made {
-            format!("IF NOT EXISTS (SELECT {ours}) THEN\n {raise_ended}\nEND IF;\n")
-        } else {
-            String::new()
-        };
         // A path that was moved decides what every name and operator below means (a hidden ROLLBACK moves it too). A
         // commit that the server has not flushed is no evidence; other levels, which differ in whom they wait for,
-        // stay. One condition in front of both, because each costs a plan.
+        // stay. Where the guard made the ledger, that went with the guard's transaction, and INSERT could not even be
+        // read. One condition in front of all, because each costs a plan.
         let moved = format!(
             "pg_catalog.current_setting('search_path') OPERATOR(pg_catalog.<>) {}",
             self.path
         );
+        let (gone, first) = if made {
+            (
+                format!(" OR pg_catalog.to_regclass({}) IS NULL", self.ledger),
+                format!(" IF NOT EXISTS (SELECT {ours}) THEN\n  {raise_ended}\n END IF;\n"),
+            )
+        } else {
+            (String::new(), String::new())
+        };
         let settings = format!(
-            "IF {moved} OR pg_catalog.current_setting('synchronous_commit') OPERATOR(pg_catalog.=) 'off' THEN
+            "IF {moved}{gone} OR pg_catalog.current_setting('synchronous_commit') OPERATOR(pg_catalog.=) 'off' THEN
  IF {moved} THEN
   PERFORM pg_catalog.set_config('search_path', 'pg_catalog', true);
   IF EXISTS (SELECT {ours}) THEN
@@ -363,14 +362,14 @@ END IF;
   END IF;
   {raise_ended}
  END IF;
- PERFORM pg_catalog.set_config('synchronous_commit', 'on', true);
+{first} PERFORM pg_catalog.set_config('synchronous_commit', 'on', true);
 END IF;
 ",
             PATH = state::PATH,
         );
         format!(
             "DO ${tag}$ BEGIN
-{settings}{first}{write};
+{settings}{write};
 IF NOT FOUND THEN
  IF EXISTS (SELECT {ours}) THEN
   RAISE EXCEPTION USING ERRCODE = '{TAKEN}', MESSAGE = '{ROW_TAKEN}';
@@ -407,7 +406,7 @@ END ${tag}$",
         let role = self.role().ok().flatten();
         let readable = ownership::demand_readable(
             &self.schema.ledger(),
-            &schema_ledger(&self.schema)?,
+            &self.ledger,
             role.map(|role| role.literal.as_str()),
         );
         Ok(format!(
@@ -455,11 +454,6 @@ const IN_ITS_PLACE: &str = "
 /// Whether the way is down.
 fn down<'a, 's: 'a>(steps: impl IntoIterator<Item = &'a Step<'s>>) -> bool {
     steps.into_iter().any(|step| !step.direction.is_up())
-}
-
-/// The ledger's qualified name as a literal.
-fn schema_ledger(schema: &Schema) -> Result<String, Failure> {
-    Ok(literal(&schema.ledger())?.to_string())
 }
 
 /// What `pg_stat_activity` shows while the message runs; the server keeps 63 bytes of ASCII.
