@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 use sanderling_core::{ErrorClass, Failure};
 use sqlx::{Row, SqliteConnection};
 
-const TABLES: &str = "SELECT DISTINCT CAST(m.name AS TEXT) FROM main.sqlite_schema m \
+/// Asks for the tables that have a foreign key.
+pub(super) const TABLES: &str = "SELECT DISTINCT CAST(m.name AS TEXT) FROM main.sqlite_schema m \
      JOIN pragma_foreign_key_list(m.name, 'main') WHERE m.type = 'table'";
 
 const BROKEN: &str = "SELECT CAST(parent AS TEXT), count(*) FROM pragma_foreign_key_check(?1, 'main') GROUP BY parent";
@@ -24,6 +25,14 @@ impl Keys {
         let tables: Vec<String> = sqlx::query_scalar(TABLES)
             .fetch_all(&mut *connection)
             .await?;
+        Self::of(connection, tables).await
+    }
+
+    /// Looks at these tables; reads each of their rows.
+    pub(super) async fn of(
+        connection: &mut SqliteConnection,
+        tables: Vec<String>,
+    ) -> Result<Self, sqlx::Error> {
         let mut broken = BTreeMap::new();
         for table in tables {
             let rows = sqlx::query(BROKEN).bind(&table).fetch_all(&mut *connection);

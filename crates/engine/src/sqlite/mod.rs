@@ -1,5 +1,6 @@
 //! SQLite, one file per tenant: statement by statement in one `BEGIN IMMEDIATE` transaction.
 
+mod ask;
 mod between;
 mod catalog;
 mod driver;

@@ -8,16 +8,18 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use async_trait::async_trait;
-use sanderling_core::{Direction, ErrorClass, Failure, LedgerRow};
+use sanderling_core::{ErrorClass, Failure, LedgerRow};
 use sqlx::sqlite::SqliteConnectOptions;
-use sqlx::{Connection, SqliteConnection};
+use sqlx::{Connection, Row, SqliteConnection};
 use tokio::sync::watch;
 
+use super::ask::{Answer, ask};
 use super::between;
 use super::errors::{failure_of, is_answer, is_busy};
-use super::keys::Keys;
+use super::keys::{Keys, TABLES};
 use super::tables::{
-    CREATE_FENCE, CREATE_LEDGER, RAISE_FENCE, UNDO_ROW, WRITE_ROW, read_fence, read_ledger,
+    CREATE_FENCE, CREATE_LEDGER, READ_LEDGER, ledger_of, raise_fence, read_fence, read_ledger,
+    write_row,
 };
 use super::watch::{Watch, busy_timeout};
 use crate::cancelled::cancelled;
@@ -107,20 +109,12 @@ impl SqliteSession {
     }
 
     async fn transaction(&mut self, steps: &[Step<'_>]) -> StepOutcome {
-        if let Err(error) = self.begin(steps).await {
-            return if is_busy(&error) {
-                StepOutcome::Busy
-            } else {
-                StepOutcome::Failed(failure_of(&error))
-            };
-        }
-        self.lost = Some(Failure::new(
-            ErrorClass::Connection,
-            "abandoned",
-            "the transaction was begun and its end was not awaited",
-        ));
+        let entered = match self.enter(steps, &[READ_LEDGER, TABLES]).await {
+            Ok(entered) => entered,
+            Err(outcome) => return outcome,
+        };
         self.watch.end_when(self.cancelled.clone());
-        let inside = self.inside(steps).await;
+        let inside = self.inside(steps, entered).await;
         // From here on it is committed, or it is not.
         self.watch.end_when(None);
         let ended = match inside {
@@ -136,30 +130,69 @@ impl SqliteSession {
         }
     }
 
-    async fn begin(&mut self, steps: &[Step<'_>]) -> Result<(), sqlx::Error> {
+    /// Begins the transaction and passes the fence, with both tables there: cheap where they are, and right where the
+    /// plan's knowledge is old. `more` is asked in the same call, from statement [`MORE`] on. What does not get so far
+    /// has left nothing behind.
+    async fn enter(&mut self, steps: &[Step<'_>], more: &[&str]) -> Result<Answer, StepOutcome> {
+        let begin = self.begin(steps).await;
+        let begin = begin.map_err(|error| StepOutcome::Failed(failure_of(&error)))?;
+        let fence = raise_fence(&self.claim).map_err(StepOutcome::Failed)?;
+        let mut all = vec![
+            begin.as_str(),
+            "BEGIN IMMEDIATE",
+            CREATE_FENCE,
+            CREATE_LEDGER,
+        ];
+        all.push(&fence);
+        all.extend(more);
+        self.lost = Some(Failure::new(
+            ErrorClass::Connection,
+            "abandoned",
+            "the transaction was begun and its end was not awaited",
+        ));
+        let mut entered = ask(&mut self.connection, &all).await;
+        if let Some(error) = &entered.error
+            && entered.changed.len() < BEGUN
+            && is_answer(error)
+        {
+            self.lost = None;
+            return Err(if is_busy(error) {
+                StepOutcome::Busy
+            } else {
+                StepOutcome::Failed(failure_of(error))
+            });
+        }
+        match (entered.changed.get(MORE - 1), entered.error.take()) {
+            (Some(1), None) => Ok(entered),
+            (None | Some(1), Some(error)) => Err(self.undo(Stop::Error(error)).await),
+            _ => Err(match self.who_fences().await {
+                Ok(refusal) => self.undo(Stop::Outcome(StepOutcome::Fenced(refusal))).await,
+                Err(error) => self.undo(Stop::Error(error)).await,
+            }),
+        }
+    }
+
+    /// Makes ready for a transaction; returns what is to be sent in front of its BEGIN.
+    async fn begin(&mut self, steps: &[Step<'_>]) -> Result<String, sqlx::Error> {
         self.renew().await?;
         let wait = steps.iter().find_map(|step| step.lock_timeout_ms);
         let wait = wait.unwrap_or(self.limits.lock_timeout_ms);
         self.watch.limit(0);
         self.watch.close_gate(false);
         let wait = busy_timeout(wait).as_millis();
-        send::message(format!("PRAGMA busy_timeout = {wait}; BEGIN IMMEDIATE"))
-            .execute(&mut self.connection)
-            .await?;
-        Ok(())
+        Ok(format!("PRAGMA busy_timeout = {wait}"))
     }
 
-    /// Fence, ledger, migrations and their rows; everything but COMMIT.
-    async fn inside(&mut self, steps: &[Step<'_>]) -> Result<(), Stop> {
-        self.pass_fence().await?;
-        let rows = self.ledger().await?.map_err(Stop::failed)?;
+    /// Migrations and their rows, behind the fence; everything but COMMIT.
+    async fn inside(&mut self, steps: &[Step<'_>], entered: Answer) -> Result<(), Stop> {
+        let rows = ledger_of(entered.rows(MORE))?.map_err(Stop::failed)?;
         if let Some(outcome) = already(&rows, steps) {
             return Err(Stop::Outcome(outcome));
         }
         if let Some(failure) = under_newer(&rows, steps) {
             return Err(Stop::failed(failure));
         }
-        let mut keys = Keys::broken(&mut self.connection).await?;
+        let mut keys = self.keys(&entered, MORE + 1).await?;
         let mut former: Option<&Step<'_>> = None;
         for step in steps {
             match find(&rows, step) {
@@ -178,30 +211,26 @@ impl SqliteSession {
     /// One version; returns the foreign keys that are broken after it, none of them by it.
     async fn apply(&mut self, step: &Step<'_>, before: Keys) -> Result<Keys, Stop> {
         let begun = Instant::now();
-        let all = 0..step.statements.len();
-        let keys = self.statements(step, all, before).await?;
-        let duration = i64::try_from(begun.elapsed().as_millis()).unwrap_or(i64::MAX);
-        let write = match step.direction {
-            Direction::Up => WRITE_ROW,
-            Direction::Down => UNDO_ROW,
-        };
-        let written = sqlx::query(write)
-            .bind(step.version.as_str())
-            .bind(step.name)
-            .bind(step.checksum.as_str())
-            .bind(self.claim.epoch.0)
-            .bind(self.claim.rollout.as_str())
-            .bind(duration)
-            .bind(self.claim.worker.as_str())
-            .execute(&mut self.connection)
-            .await?;
-        if written.rows_affected() == 1 {
+        self.run(step, 0..step.statements.len()).await?;
+        let write = write_row(step, &self.claim, begun.elapsed()).map_err(Stop::failed)?;
+        let mut written = ask(&mut self.connection, &[TABLES, &write]).await;
+        let row = written.completed(1)?;
+        let keys = self.keys(&written, 0).await?;
+        no_worse(&keys, &before, step)?;
+        if row == 1 {
             return Ok(keys);
         }
         Err(Stop::failed(at_step(
             Failure::new(ErrorClass::Precondition, "ledger_row", ROW_TAKEN),
             step,
         )))
+    }
+
+    /// The foreign keys that are broken, from the rows of [`TABLES`].
+    async fn keys(&mut self, answer: &Answer, statement: usize) -> Result<Keys, sqlx::Error> {
+        let tables = answer.rows(statement).map(|row| row.try_get(0));
+        let tables = tables.collect::<Result<Vec<String>, _>>()?;
+        Keys::of(&mut self.connection, tables).await
     }
 
     /// Some statements of a version; returns the foreign keys that are broken after them, none of them by them.
@@ -211,6 +240,14 @@ impl SqliteSession {
         range: Range<usize>,
         before: Keys,
     ) -> Result<Keys, Stop> {
+        self.run(step, range).await?;
+        let keys = Keys::broken(&mut self.connection).await?;
+        no_worse(&keys, &before, step)?;
+        Ok(keys)
+    }
+
+    /// Some statements of a version, which have not ended the transaction.
+    async fn run(&mut self, step: &Step<'_>, range: Range<usize>) -> Result<(), Stop> {
         let rollbacks = self.watch.rollbacks();
         let limit = step
             .statement_timeout_ms
@@ -229,12 +266,7 @@ impl SqliteSession {
             }
             return Err(Stop::failed(at_step(ended(), step)));
         }
-        body?;
-        let keys = Keys::broken(&mut self.connection).await?;
-        match keys.newly(&before) {
-            Some(failure) => Err(Stop::failed(at_step(failure, step))),
-            None => Ok(keys),
-        }
+        body
     }
 
     async fn body(
@@ -262,18 +294,19 @@ impl SqliteSession {
     }
 
     async fn commit(&mut self, steps: &[Step<'_>]) -> Result<Evidence, Stop> {
-        sqlx::raw_sql("COMMIT")
-            .execute(&mut self.connection)
-            .await?;
-        let rows = self.ledger().await;
-        let row = match (rows, steps.last()) {
-            (Ok(Ok(rows)), Some(step)) => rows.into_iter().find(|row| {
+        let mut ended = ask(&mut self.connection, &["COMMIT", READ_LEDGER]).await;
+        let rows = match ended.error.take() {
+            Some(error) if ended.changed.is_empty() => return Err(error.into()),
+            Some(_) => None,
+            None => ledger_of(ended.rows(1)).ok().and_then(Result::ok),
+        };
+        let row = rows.zip(steps.last()).and_then(|(rows, step)| {
+            rows.into_iter().find(|row| {
                 row.version == *step.version
                     && row.checksum == *step.checksum
                     && row.state == step.direction.done()
-            }),
-            _ => None,
-        };
+            })
+        });
         row.map(Evidence::from_ledger).ok_or_else(|| {
             Stop::Outcome(StepOutcome::Lost(Failure::new(
                 ErrorClass::Internal,
@@ -312,19 +345,6 @@ impl SqliteSession {
         outcome
     }
 
-    /// Raises the fence in the transaction at hand, with both tables there: cheap where they are, and right where the
-    /// plan's knowledge is old.
-    async fn pass_fence(&mut self) -> Result<(), Stop> {
-        send::message(format!("{CREATE_FENCE}; {CREATE_LEDGER}"))
-            .execute(&mut self.connection)
-            .await?;
-        if self.raise_fence().await? {
-            return Ok(());
-        }
-        let refusal = self.who_fences().await?;
-        Err(Stop::Outcome(StepOutcome::Fenced(refusal)))
-    }
-
     /// Clears the connection of what a former version may have left in it, before another one shares it.
     async fn clear(&mut self, former: Option<&Step<'_>>) -> Result<(), Stop> {
         if let Some(former) = former.filter(|former| between::may_leave(former))
@@ -333,16 +353,6 @@ impl SqliteSession {
             return Err(Stop::failed(at_step(failure, former)));
         }
         Ok(())
-    }
-
-    async fn raise_fence(&mut self) -> Result<bool, sqlx::Error> {
-        let raised = sqlx::query(RAISE_FENCE)
-            .bind(self.claim.store.as_str())
-            .bind(self.claim.epoch.0)
-            .bind(self.claim.nonce.as_str())
-            .execute(&mut self.connection)
-            .await?;
-        Ok(raised.rows_affected() == 1)
     }
 
     async fn who_fences(&mut self) -> Result<FenceRefusal, sqlx::Error> {
@@ -360,6 +370,19 @@ impl SqliteSession {
     async fn ledger(&mut self) -> Result<Result<Vec<LedgerRow>, Failure>, sqlx::Error> {
         let rows = read_ledger(&mut self.connection).await?;
         Ok(rows.unwrap_or_else(|| Ok(Vec::new())))
+    }
+}
+
+/// How many statements have completed where the transaction is begun.
+const BEGUN: usize = 2;
+/// The first statement that is asked behind the fence.
+const MORE: usize = 5;
+
+/// What a version's statements broke is its failure.
+fn no_worse(keys: &Keys, before: &Keys, step: &Step<'_>) -> Result<(), Stop> {
+    match keys.newly(before) {
+        Some(failure) => Err(Stop::failed(at_step(failure, step))),
+        None => Ok(()),
     }
 }
 
@@ -423,11 +446,9 @@ impl Session for SqliteSession {
         }
         let unavailable = |error: sqlx::Error| FenceRefusal::Unavailable(failure_of(&error));
         self.renew().await.map_err(unavailable)?;
-        sqlx::raw_sql(CREATE_FENCE)
-            .execute(&mut self.connection)
-            .await
-            .map_err(unavailable)?;
-        if !self.raise_fence().await.map_err(unavailable)? {
+        let fence = raise_fence(&self.claim).map_err(FenceRefusal::Unavailable)?;
+        let mut raised = ask(&mut self.connection, &[CREATE_FENCE, &fence]).await;
+        if raised.completed(1).map_err(unavailable)? != 1 {
             return Err(self.who_fences().await.unwrap_or_else(unavailable));
         }
         self.ledger()

@@ -1,11 +1,15 @@
 //! Ledger and fence of a file: their statements, and how they are read.
 
-use sanderling_core::{Epoch, Failure, LedgerRow, StoreId};
+use std::time::Duration;
+
+use sanderling_core::{Direction, Epoch, Failure, LedgerRow, StoreId};
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, SqliteConnection};
 
+use super::ask::literal;
 use super::errors::is_answer;
 use crate::ledger::{RawRow, in_order};
+use crate::port::{Claim, Step};
 
 /// The fence's table.
 pub(super) const CREATE_FENCE: &str = "CREATE TABLE IF NOT EXISTS main.sanderling_fence (id INTEGER PRIMARY KEY CHECK (id = 0), \
@@ -18,29 +22,56 @@ pub(super) const CREATE_LEDGER: &str = "CREATE TABLE IF NOT EXISTS main.sanderli
      duration_ms INTEGER NOT NULL, applied_by TEXT NOT NULL)";
 
 /// Raises the fence to a claim; touches no row when the fence is ahead or another store's.
-pub(super) const RAISE_FENCE: &str = "INSERT INTO main.sanderling_fence AS f (id, store_id, epoch, claim) VALUES (0, ?1, ?2, ?3) \
-     ON CONFLICT (id) DO UPDATE SET epoch = excluded.epoch, claim = excluded.claim \
-     WHERE f.store_id = excluded.store_id \
-     AND (f.epoch < excluded.epoch OR (f.epoch = excluded.epoch AND f.claim = excluded.claim))";
+pub(super) fn raise_fence(claim: &Claim) -> Result<String, Failure> {
+    Ok(format!(
+        "INSERT INTO main.sanderling_fence AS f (id, store_id, epoch, claim) VALUES (0, {}, {}, {}) \
+         ON CONFLICT (id) DO UPDATE SET epoch = excluded.epoch, claim = excluded.claim \
+         WHERE f.store_id = excluded.store_id \
+         AND (f.epoch < excluded.epoch OR (f.epoch = excluded.epoch AND f.claim = excluded.claim))",
+        literal(claim.store.as_str())?,
+        claim.epoch.0,
+        literal(claim.nonce.as_str())?
+    ))
+}
 
-const READ_LEDGER: &str = "SELECT CAST(version AS TEXT), CAST(checksum AS TEXT), CAST(state AS TEXT), \
+/// Asks for every row of the ledger, which must be there.
+pub(super) const READ_LEDGER: &str = "SELECT CAST(version AS TEXT), CAST(checksum AS TEXT), CAST(state AS TEXT), \
      CAST(epoch AS INTEGER), CAST(rollout AS TEXT), CAST(applied_at AS INTEGER) FROM main.sanderling_migrations";
 
-/// Writes a version's row; touches none when another took its place.
-pub(super) const WRITE_ROW: &str = "INSERT INTO main.sanderling_migrations AS l \
-     (version, name, checksum, state, step, steps, epoch, rollout, applied_at, duration_ms, applied_by) \
-     VALUES (?1, ?2, ?3, 'applied', 0, 0, ?4, ?5, CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER) * 1000, ?6, ?7) \
-     ON CONFLICT (version) DO UPDATE SET name = excluded.name, checksum = excluded.checksum, state = excluded.state, \
-     step = 0, steps = 0, epoch = excluded.epoch, rollout = excluded.rollout, applied_at = excluded.applied_at, \
-     duration_ms = excluded.duration_ms, applied_by = excluded.applied_by \
-     WHERE l.state = 'reverted' AND l.epoch <= excluded.epoch";
-
-/// Moves the row of a version that is taken back, with the same values in the same places as [`WRITE_ROW`];
-/// touches none where it is not as it was. The text was compared behind the fence, in the same transaction.
-pub(super) const UNDO_ROW: &str = "UPDATE main.sanderling_migrations SET name = ?2, checksum = ?3, state = 'reverted', step = 0, steps = 0, \
-     epoch = ?4, rollout = ?5, applied_at = CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER) * 1000, duration_ms = ?6, \
-     applied_by = ?7 \
-     WHERE version = ?1 AND state = 'applied' AND epoch <= ?4";
+/// Writes a version's row; touches none when another took its place. One that is taken back moves instead, and touches
+/// none where it is not as it was: the text was compared behind the fence, in the same transaction.
+pub(super) fn write_row(
+    step: &Step<'_>,
+    claim: &Claim,
+    duration: Duration,
+) -> Result<String, Failure> {
+    let (version, name) = (literal(step.version.as_str())?, literal(step.name)?);
+    let checksum = literal(step.checksum.as_str())?;
+    let (rollout, worker) = (
+        literal(claim.rollout.as_str())?,
+        literal(claim.worker.as_str())?,
+    );
+    let epoch = claim.epoch.0;
+    let now = "CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER) * 1000";
+    let duration = i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
+    Ok(match step.direction {
+        Direction::Up => format!(
+            "INSERT INTO main.sanderling_migrations AS l \
+             (version, name, checksum, state, step, steps, epoch, rollout, applied_at, duration_ms, applied_by) \
+             VALUES ({version}, {name}, {checksum}, 'applied', 0, 0, {epoch}, {rollout}, {now}, {duration}, {worker}) \
+             ON CONFLICT (version) DO UPDATE SET name = excluded.name, checksum = excluded.checksum, state = excluded.state, \
+             step = 0, steps = 0, epoch = excluded.epoch, rollout = excluded.rollout, applied_at = excluded.applied_at, \
+             duration_ms = excluded.duration_ms, applied_by = excluded.applied_by \
+             WHERE l.state = 'reverted' AND l.epoch <= excluded.epoch"
+        ),
+        Direction::Down => format!(
+            "UPDATE main.sanderling_migrations SET name = {name}, checksum = {checksum}, state = 'reverted', step = 0, \
+             steps = 0, epoch = {epoch}, rollout = {rollout}, applied_at = {now}, duration_ms = {duration}, \
+             applied_by = {worker} \
+             WHERE version = {version} AND state = 'applied' AND epoch <= {epoch}"
+        ),
+    })
+}
 
 /// Who holds the fence, if anybody ever did.
 pub(super) async fn read_fence(
@@ -83,15 +114,16 @@ pub(super) async fn read_ledger(
         }
         Err(error) => return Err(error),
     };
-    let rows = rows
-        .iter()
-        .map(raw_row)
-        .collect::<Result<Vec<_>, sqlx::Error>>()?;
-    let parsed = rows
-        .into_iter()
-        .map(RawRow::parse)
-        .collect::<Result<_, _>>();
-    Ok(Some(parsed.map(in_order)))
+    ledger_of(rows.iter()).map(Some)
+}
+
+/// The ledger, from the rows of [`READ_LEDGER`].
+pub(super) fn ledger_of<'r>(
+    rows: impl Iterator<Item = &'r SqliteRow>,
+) -> Result<Result<Vec<LedgerRow>, Failure>, sqlx::Error> {
+    let rows = rows.map(raw_row).collect::<Result<Vec<_>, _>>()?;
+    let parsed = rows.into_iter().map(RawRow::parse);
+    Ok(parsed.collect::<Result<_, _>>().map(in_order))
 }
 
 /// Whether the file has a table of ours.

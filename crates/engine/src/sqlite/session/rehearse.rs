@@ -3,7 +3,7 @@
 use sanderling_core::{ErrorClass, Failure};
 use sqlx::Connection as _;
 
-use super::{Keys, SqliteSession, Stop, failure_of, is_busy};
+use super::{Keys, SqliteSession, Stop, ask, failure_of, is_busy};
 use crate::ledger::{Found, at_step, find};
 use crate::port::{Step, StepOutcome};
 use crate::sqlite::catalog;
@@ -15,8 +15,15 @@ impl SqliteSession {
         mut self,
         steps: &[Step<'_>],
     ) -> Result<Option<Vec<String>>, Failure> {
-        let seen = match self.begin(steps).await {
-            Ok(()) => self.seen(steps).await,
+        let begun = match self.begin(steps).await {
+            Ok(begin) => {
+                let mut begun = ask(&mut self.connection, &[&begin, "BEGIN IMMEDIATE"]).await;
+                begun.completed(1)
+            }
+            Err(error) => Err(error),
+        };
+        let seen = match begun {
+            Ok(_) => self.seen(steps).await,
             Err(error) => Err(Stop::Error(error)),
         };
         let seen = match seen {

@@ -7,7 +7,7 @@ use sanderling_core::{ErrorClass, Failure};
 use sanderling_sql::Sending;
 use sqlx::{Row as _, SqliteConnection};
 
-use super::{Keys, SqliteSession, Stop, failure_of, is_answer, is_busy};
+use super::{Keys, SqliteSession, Stop, failure_of, is_answer};
 use crate::ledger::{ROW_TAKEN, RawRow, at_step};
 use crate::port::{Evidence, Step, StepOutcome};
 use crate::progress::{Begin, Point, Row, begin, blame, number};
@@ -79,19 +79,8 @@ impl SqliteSession {
 
     /// One transaction: fence, row, a statement, the row moved on.
     async fn turn(&mut self, step: &Step<'_>, turn: Turn, ran: i64) -> Result<Did, StepOutcome> {
-        if let Err(error) = self.begin(std::slice::from_ref(step)).await {
-            return Err(if is_busy(&error) {
-                StepOutcome::Busy
-            } else {
-                StepOutcome::Failed(failure_of(&error))
-            });
-        }
+        self.enter(std::slice::from_ref(step), &[]).await?;
         self.turn_began = Instant::now();
-        self.lost = Some(Failure::new(
-            ErrorClass::Connection,
-            "abandoned",
-            "the transaction was begun and its end was not awaited",
-        ));
         let inside = self.turn_inside(step, turn, ran).await;
         let ended = match inside {
             Ok(did) => sqlx::raw_sql("COMMIT")
@@ -129,7 +118,6 @@ impl SqliteSession {
     }
 
     async fn turn_inside(&mut self, step: &Step<'_>, turn: Turn, ran: i64) -> Result<Did, Stop> {
-        self.pass_fence().await?;
         let row = read_row(&mut self.connection, step)
             .await?
             .map_err(Stop::failed)?;
