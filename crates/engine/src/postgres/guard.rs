@@ -29,8 +29,15 @@ pub(crate) const RESET: &[&str] = &[
 ];
 
 /// What separates two versions of one tenant in one transaction, as far as it can be undone there. The login role came
-/// back before the first one's tail.
-pub(crate) const BETWEEN: &[&str] = &["CLOSE ALL", "RESET ALL", "DEALLOCATE ALL", "DISCARD TEMP"];
+/// back before the first one's tail, where a trigger that the first put on the ledger may have left another one.
+pub(crate) const BETWEEN: &[&str] = &[
+    "SET SESSION AUTHORIZATION DEFAULT",
+    "SET ROLE NONE",
+    "CLOSE ALL",
+    "RESET ALL",
+    "DEALLOCATE ALL",
+    "DISCARD TEMP",
+];
 
 /// A migration may have taken another role on; the ledger is the login role's, also after COMMIT.
 pub(crate) const AS_LOGIN: &[&str] = &["SET SESSION AUTHORIZATION DEFAULT", "SET ROLE NONE"];

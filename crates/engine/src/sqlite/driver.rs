@@ -12,7 +12,7 @@ use sqlx::{Connection, SqliteConnection};
 
 use super::errors::failure_of;
 use super::session::{Opened, SqliteSession};
-use super::tables::{CREATE_FENCE, read_fence};
+use super::tables::{CREATE_FENCE, has_table, read_fence};
 use super::watch::busy_timeout;
 use super::{catalog, files, inspect, reader};
 use crate::fingerprint;
@@ -142,10 +142,15 @@ impl Driver for SqliteDriver {
         claim: &Claim,
         limits: &Limits,
     ) -> Result<Box<dyn Session>, EngineError> {
-        let opened = self
+        let mut opened = self
             .open_file(place, limits.lock_timeout_ms, limits.create_missing)
             .await
             .map_err(EngineError)?;
+        if !opened.new {
+            ensure_fence(&mut opened.connection)
+                .await
+                .map_err(|error| EngineError(at_place(place, failure_of(&error))))?;
+        }
         let session = SqliteSession::new(opened, claim.clone(), *limits)
             .await
             .map_err(|error| EngineError(at_place(place, failure_of(&error))))?;
@@ -226,6 +231,15 @@ impl Driver for SqliteDriver {
     ) -> Result<Decision, EngineError> {
         Err(EngineError(nothing_open(version)))
     }
+}
+
+/// Makes sure that the fence's table is there. A file that cannot be read, or never can be claimed because it cannot be
+/// written, is refused here, where nothing of the claim has begun; a new one gets the table in its first transaction.
+async fn ensure_fence(connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
+    if !has_table(connection, "sanderling_fence").await? {
+        sqlx::raw_sql(CREATE_FENCE).execute(connection).await?;
+    }
+    Ok(())
 }
 
 /// The epoch stays: if the fence ever comes back to a store, that store's old claims stay refused.

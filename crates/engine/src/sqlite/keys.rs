@@ -1,7 +1,7 @@
 //! Foreign keys around a migration.
 //!
 //! They are not enforced while it runs: rebuilding a table (new table, copy, drop, rename) would fire `ON DELETE` on
-//! the rows of its children. What it broke is looked for before its ledger row is written.
+//! the rows of its children. What it broke is looked for before it commits.
 
 use std::collections::BTreeMap;
 

@@ -322,6 +322,8 @@ impl SqliteSession {
             return self.lose(outcome);
         }
         self.watch.close_gate(false);
+        // Whatever the answer is, what comes next has a connection of its own.
+        self.used = true;
         let undone = sqlx::raw_sql("ROLLBACK")
             .execute(&mut self.connection)
             .await;
@@ -460,10 +462,10 @@ impl Session for SqliteSession {
     async fn close(mut self: Box<Self>) -> bool {
         // Before there is anything in the file, the switch would take two more transactions. A failure of it, or of
         // closing, which checkpoints and removes the -wal file, loses nothing.
+        // Who has the file open already is not made to wait.
         if self.new && self.lost.is_none() {
-            let _ = sqlx::raw_sql("PRAGMA journal_mode = WAL")
-                .execute(&mut self.connection)
-                .await;
+            let switch = ["PRAGMA busy_timeout = 0", "PRAGMA journal_mode = WAL"];
+            let _ = ask(&mut self.connection, &switch).await;
         }
         let _ = self.connection.close().await;
         false

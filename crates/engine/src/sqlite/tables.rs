@@ -127,7 +127,10 @@ pub(super) fn ledger_of<'r>(
 }
 
 /// Whether the file has a table of ours.
-async fn has_table(connection: &mut SqliteConnection, name: &str) -> Result<bool, sqlx::Error> {
+pub(super) async fn has_table(
+    connection: &mut SqliteConnection,
+    name: &str,
+) -> Result<bool, sqlx::Error> {
     sqlx::query("SELECT 1 FROM main.sqlite_schema WHERE type = 'table' AND name = ?1")
         .bind(name)
         .fetch_optional(connection)

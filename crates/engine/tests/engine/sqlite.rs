@@ -66,6 +66,22 @@ async fn a_survey_sees_what_a_writer_has_committed() {
     assert_eq!(fleet.ledger(&place).await.len(), 2);
 }
 
+/// Nothing of a claim has begun there, so that the worker may report it without a fence that could never be written.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_is_no_database_is_refused_when_it_is_opened() {
+    let fleet = Fleet::sqlite();
+    let place = fleet.create("notes").await;
+    std::fs::write(fleet.file(&place), "no database ".repeat(1_000)).unwrap();
+    let opened = fleet
+        .driver()
+        .open(&place, &claim(1), &crate::support::LIMITS)
+        .await;
+    let Err(refused) = opened else {
+        panic!("it was opened");
+    };
+    assert_eq!(refused.0.cause.code, "26", "{refused:?}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_locked_file_is_busy() {
     let fleet = Fleet::sqlite();
