@@ -210,6 +210,18 @@ fn up_and_status_write_a_metrics_file() {
     // A part of the fleet would pass for the whole of it.
     let part = ["status", "--tenants", "file000", "--metrics-file", path];
     assert!(fleet.expect(2, &part).stderr.contains("--metrics-file"));
+    let discover = ["--discover", "postgres://127.0.0.1/x", "--schemas", "t%"];
+    let part = [
+        &["status"][..],
+        &discover,
+        &["--migrations", ".", "--metrics-file", path],
+    ];
+    assert!(
+        fleet
+            .expect(2, &part.concat())
+            .stderr
+            .contains("--metrics-file")
+    );
     let nowhere = fleet.path("no/such/dir.prom");
     let ended = fleet.expect(1, &["up", "--metrics-file", nowhere.to_str().unwrap()]);
     assert!(
