@@ -12,6 +12,20 @@ use crate::mount::Mount;
 /// Room for others beside what a host of four connections may have in flight.
 const ROOMY: &str = "[[rollout.waves]]\nname = \"all\"\nrest = true\nhalt = { max_failures = 0 }";
 
+/// A first wave of one, after which the rollout stands still until [`skip_bake`].
+const BAKING: &str = "[[rollout.waves]]\nname = \"canary\"\ncount = 1\nbake = \"1h\"";
+
+/// Lets the rollout go on after [`BAKING`]; its id.
+fn skip_bake(fleet: &Fleet, up: &Process) -> String {
+    let events = events(&up.stdout());
+    let id = events[0]["rollout"].as_str().unwrap();
+    fleet.expect(
+        0,
+        &["rollout", "skip", id, "--gate", "bake", "--reason", "test"],
+    );
+    id.to_owned()
+}
+
 fn count(up: &Process, what: &str) -> usize {
     up.stdout().matches(what).count()
 }
@@ -132,20 +146,26 @@ fn a_host_without_free_connections_pauses() {
         .with_postgres(&postgres)
         .pg_connections(4)
         .schemas(40)
-        .rollout(ROOMY)
+        .rollout(&format!("{BAKING}\n{ROOMY}"))
         .written();
     fleet.probe_migrations(2);
     let url = fleet.tenants_url().to_owned();
     let mut others: Vec<Process> = Vec::new();
     let mut up = fleet.spawn(&["--json", "up"]);
     progress(&up, 1);
-    until(DEADLINE, "the host to be full", || {
+    // Of twelve, `up` has one; one more is not the four that it wants.
+    until(DEADLINE, "ten others to be connected", || {
         let mut other = Process::command("psql");
-        other
-            .args(["-X", "-q", "-c", "SELECT pg_sleep(600)"])
-            .arg(&url);
+        other.args(["-X", "-q", "-t", "-c", "SELECT 'held'"]);
+        other.args(["-c", "SELECT pg_sleep(600)"]).arg(&url);
         others.push(Process::spawn(other));
         others.retain_mut(Process::is_running);
+        let held = |other: &&Process| other.stdout().contains("held");
+        let held = others.iter().filter(held).count();
+        (held >= 10).then_some(()).ok_or(held)
+    });
+    skip_bake(&fleet, &up);
+    until(DEADLINE, "the host to be full", || {
         let said = up.stderr();
         said.contains("takes no more connections")
             .then_some(())
@@ -162,26 +182,18 @@ fn a_host_without_free_connections_pauses() {
 #[test]
 fn patience_ends_and_the_rollout_halts_with_the_hosts_cause() {
     let postgres = Postgres::private();
-    let canary = "[[rollout.waves]]\nname = \"canary\"\ncount = 1\nbake = \"1h\"";
     let fleet = Fleet::embedded()
         .with_postgres(&postgres)
         .pg_connections(4)
         .schemas(40)
-        .rollout(&format!("host_patience = \"1s\"\n{canary}\n{ROOMY}"))
+        .rollout(&format!("host_patience = \"1s\"\n{BAKING}\n{ROOMY}"))
         .written();
     fleet.probe_migrations(2);
     let mut up = fleet.spawn(&["--json", "up"]);
     progress(&up, 1);
     // Between two waves, so that nothing is in flight: what is stays so until its fence can be written.
     postgres.kill();
-    let id = events(&up.stdout())[0]["rollout"]
-        .as_str()
-        .unwrap()
-        .to_owned();
-    fleet.expect(
-        0,
-        &["rollout", "skip", &id, "--gate", "bake", "--reason", "test"],
-    );
+    let id = skip_bake(&fleet, &up);
 
     let ended = up.wait_with_deadline(DEADLINE);
     assert_eq!(ended.code(), Some(3), "{}\n{}", ended.stdout, ended.stderr);
@@ -205,6 +217,54 @@ fn patience_ends_and_the_rollout_halts_with_the_hosts_cause() {
     fleet.expect(0, &["rollout", "retry", &id, "--failed"]);
     assert_eq!(fleet.json(0, &["up"])["succeeded"], 40);
     fleet.assert_exactly_once(2);
+}
+
+/// A host dies while all that it may have in flight is in the middle of a step. Nobody is left who could be tried there,
+/// and nobody can say what became of those: they count to the limits when patience is over, `up` comes back, and when
+/// the host is there again they are settled.
+#[test]
+fn a_host_that_dies_under_all_that_is_in_flight_halts() {
+    let postgres = Postgres::private();
+    let fleet = Fleet::embedded()
+        .with_postgres(&postgres)
+        .pg_connections(4)
+        .schemas(12)
+        .rollout(&format!("host_patience = \"1s\"\n{ROOMY}"))
+        .written();
+    fleet.probe_migrations(1);
+    fleet.expect(0, &["up"]);
+    fleet.probe_migrations(2);
+    fleet.migration("0003", "slow", "SELECT pg_sleep(1);", "SELECT 1;");
+    let mut up = fleet.spawn(&["--json", "up"]);
+    until(DEADLINE, "four to be in the middle of a step", || {
+        let asleep = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'";
+        let asleep = postgres.sql(postgres.url(), asleep);
+        (asleep.trim() == "4").then_some(()).ok_or(asleep)
+    });
+    postgres.kill();
+
+    let ended = up.wait_with_deadline(DEADLINE);
+    assert_eq!(ended.code(), Some(3), "{}\n{}", ended.stdout, ended.stderr);
+    let summary = last_json(&ended.stdout);
+    let halt = &summary["halt"];
+    assert_eq!(
+        (&halt["rule"], &halt["failures"], &halt["tolerated"]),
+        (&"max_failures".into(), &4.into(), &0.into()),
+        "{summary}"
+    );
+    let detail = halt["detail"].as_str().unwrap();
+    assert!(detail.starts_with("4 in flight on host pg"), "{detail}");
+    assert_eq!(summary["failed"], 0, "nobody knows yet: {summary}");
+    let left = "4 in flight on hosts that are away";
+    assert!(ended.stderr.contains(left), "{}", ended.stderr);
+
+    postgres.restart();
+    let id = summary["rollout"].as_str().unwrap();
+    fleet.expect(0, &["rollout", "resume", id, "--acknowledge"]);
+    assert_eq!(fleet.json(0, &["up"])["succeeded"], 12);
+    fleet.assert_exactly_once(2);
+    let verdict = fleet.json(0, &["verify"]);
+    assert_eq!(verdict["violations"], serde_json::json!([]), "{verdict}");
 }
 
 /// A directory that is read-only for a while.

@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sanderling_claims::Claims;
-use sanderling_core::decide::decide_watching;
+use sanderling_core::decide::{Outside, decide_seeing};
 use sanderling_core::rollout::Action;
-use sanderling_core::{Micros, RolloutId, WorkerId};
+use sanderling_core::{RolloutId, WorkerId};
 use sanderling_failpoints::failpoint;
 use sanderling_store::{Leadership, RolloutRecord, Store, StoreError};
 use sanderling_telemetry::Pulse;
@@ -14,9 +14,9 @@ use sanderling_telemetry::catalogue::GATE_EVALUATIONS;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use crate::cut_off::cut_off;
 use crate::figures::Figures;
 use crate::gates::{Asked, Providers};
-use crate::status::hosts_away;
 use crate::watch::Watch;
 
 /// How many active rollouts a leader looks after. Far above what a fleet can have: their tenants are disjoint.
@@ -149,13 +149,24 @@ impl Coordinator {
         let active = self.store.rollouts(true, MOST_ROLLOUTS).await?;
         self.asked
             .only(|id| active.iter().any(|record| record.rollout.id == *id));
-        let may_stall = active.iter().any(|record| record.rollout.may_stall());
-        let away = may_stall && !hosts_away(&*self.store).await?.is_empty();
-        watch.look(&active, away);
+        let workers = match active.is_empty() {
+            true => Vec::new(),
+            false => self.store.workers().await?,
+        };
+        watch.look(&active, &workers);
         self.figures.show(&*self.store, &active).await;
         for record in active {
             let id = record.rollout.id.clone();
-            match self.look_after(leadership, record, watch.since(&id)).await {
+            let cut_off = cut_off(&*self.store, &record, &workers).await;
+            let seen = cut_off.map(|cut_off| Outside {
+                watched: watch.since(&id),
+                cut_off,
+            });
+            let looked = match seen {
+                Ok(outside) => self.look_after(leadership, record, outside).await,
+                Err(error) => Err(error),
+            };
+            match looked {
                 Ok((did, soon)) => {
                     acted |= did;
                     wake_in = wake_in.min(soon);
@@ -177,12 +188,12 @@ impl Coordinator {
         &mut self,
         leadership: &Leadership,
         record: RolloutRecord,
-        watched: Micros,
+        mut outside: Outside,
     ) -> Result<(bool, Duration), StoreError> {
         let id = record.rollout.id.clone();
         let (mut record, mut acted) = (record, false);
         for _ in 0..MOST_TRIES {
-            let decision = decide_watching(&record.rollout, record.now, watched);
+            let decision = decide_seeing(&record.rollout, record.now, &outside);
             for reason in &decision.reasons {
                 tracing::debug!(rollout = %id, reason, "decided");
             }
@@ -220,6 +231,8 @@ impl Coordinator {
                 Err(StoreError::Conflict(_)) => {}
                 Err(error) => return Err(error),
             }
+            // The claims are others by now; the next turn asks whose.
+            outside.cut_off.clear();
             record = match self.again(&id).await? {
                 Some(record) => record,
                 None => break,

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod amend;
+mod cut_off;
 mod figures;
 mod fleet;
 mod fleet_watch;

@@ -3,18 +3,21 @@
 use std::collections::BTreeMap;
 
 use sanderling_core::{Micros, RolloutId};
-use sanderling_store::RolloutRecord;
+use sanderling_store::{RolloutRecord, WorkerRecord};
+
+use crate::cut_off::is_over;
 
 /// For each active rollout: since when this leader has watched it with nothing from outside in its way.
 ///
-/// A rollout that nobody led (a laptop overnight), that waits for a host that is away, or whose connections another
-/// rollout has, stands still and is not stalled. `decide` cannot see these, so the leader tells it from when to count.
+/// A rollout that nobody led (a laptop overnight), that waits for a host that is away (as long as it has patience), or
+/// whose connections another rollout has, stands still and is not stalled. `decide` cannot see these, so the leader tells it from when to count.
 #[derive(Debug, Default)]
 pub(crate) struct Watch(BTreeMap<RolloutId, Micros>);
 
 impl Watch {
     /// Looks once, each turn.
-    pub(crate) fn look(&mut self, records: &[RolloutRecord], hosts_away: bool) {
+    pub(crate) fn look(&mut self, records: &[RolloutRecord], workers: &[WorkerRecord]) {
+        let away = || workers.iter().flat_map(|worker| &worker.away);
         let flies = |record: &RolloutRecord| !record.rollout.in_flight.is_empty();
         let flying = records.iter().filter(|record| flies(record)).count();
         self.0 = records
@@ -23,7 +26,8 @@ impl Watch {
                 let id = &record.rollout.id;
                 let behind_others = !flies(record) && flying > 0;
                 let since = self.0.get(id).copied();
-                let since = since.filter(|_| !hosts_away && !behind_others);
+                let waits = away().any(|host| !is_over(record, host));
+                let since = since.filter(|_| !waits && !behind_others);
                 (id.clone(), since.unwrap_or(record.now))
             })
             .collect();

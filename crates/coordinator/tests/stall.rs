@@ -26,7 +26,7 @@ const ALLOWED_MS: u64 = 400;
 const IN_THE_WAY_MS: u64 = 2_000;
 
 /// One wave of one tenant.
-fn plan(fleet: &str, tenant: &str, stall_after_ms: Option<u64>) -> Plan {
+fn plan(fleet: &str, tenant: &str, stall_after_ms: Option<u64>, host_patience_ms: u64) -> Plan {
     Plan {
         fleet: fleet.to_owned(),
         bundle: BundleHash::new("b"),
@@ -38,7 +38,7 @@ fn plan(fleet: &str, tenant: &str, stall_after_ms: Option<u64>) -> Plan {
             atomic: Atomic::Version,
             lock_timeout_ms: 1_000,
             statement_timeout_ms: 0,
-            host_patience_ms: HOST_PATIENCE_MS,
+            host_patience_ms,
             create_missing: false,
             limits: Limits::default(),
             retry: BTreeMap::new(),
@@ -99,9 +99,14 @@ impl Scene {
     }
 
     async fn submit(&self, tenant: &str, stall_after_ms: Option<u64>) -> RolloutId {
+        let plan = plan(&self.fleet, tenant, stall_after_ms, HOST_PATIENCE_MS);
+        self.submit_plan(plan).await
+    }
+
+    async fn submit_plan(&self, plan: Plan) -> RolloutId {
         let submission = Submission {
             id: RolloutId::new(unique("r")),
-            plan: plan(&self.fleet, tenant, stall_after_ms),
+            plan,
             actor: "test".into(),
             hosts: BTreeMap::new(),
             labels: BTreeMap::new(),
@@ -154,23 +159,41 @@ impl Scene {
     }
 }
 
-#[tokio::test]
-async fn a_host_that_is_away_is_no_stall() {
-    let mut scene = Scene::new().await;
+/// A worker of which one host is away from now on.
+async fn losing_its_host(store: &dyn Store) -> WorkerId {
     let worker = WorkerId::new("w");
     let hosts = BTreeMap::from([(HostName::new("eu1"), Default::default())]);
     let all = Default::default();
-    scene
-        .store
-        .beat(&worker, &hosts, &all, LEASE)
-        .await
-        .unwrap();
+    store.beat(&worker, &hosts, &all, LEASE).await.unwrap();
     let away = [(
         HostName::new("eu1"),
         Duration::ZERO,
         "is away: connection refused".to_owned(),
     )];
-    scene.store.away(&worker, &away).await.unwrap();
+    store.away(&worker, &away).await.unwrap();
+    worker
+}
+
+#[tokio::test]
+async fn a_host_that_nobody_waits_for_any_more_is_no_excuse() {
+    let mut scene = Scene::new().await;
+    losing_its_host(&*scene.store).await;
+    let lost = scene.store.now().await.unwrap();
+    let plan = plan(&scene.fleet, "t", Some(ALLOWED_MS), IN_THE_WAY_MS);
+    let id = scene.submit_plan(plan).await;
+    scene.lead();
+    let (at, rule) = scene.halted(&id).await;
+    assert_eq!(rule, Rule::StallAfter);
+    // The note of the worker came a moment before.
+    let waited = at.millis_since(lost);
+    assert!(waited >= IN_THE_WAY_MS, "{waited} ms");
+    scene.end().await;
+}
+
+#[tokio::test]
+async fn a_host_that_is_away_is_no_stall() {
+    let mut scene = Scene::new().await;
+    let worker = losing_its_host(&*scene.store).await;
     let id = scene.submit("t", Some(ALLOWED_MS)).await;
     scene.lead();
     scene.runs_for(&id, IN_THE_WAY_MS).await;

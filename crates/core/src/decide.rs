@@ -1,6 +1,9 @@
 //! What the leader does next, and why.
 
+mod cut_off;
 mod limits;
+
+pub use cut_off::CutOff;
 
 use crate::gate::Question;
 use crate::ids::Micros;
@@ -24,21 +27,31 @@ pub struct Decision {
 /// `now` is the control store's time, as read with the rollout. `wake_at` is the first moment at which time alone
 /// changes the answer: a hold ends, a gate is due, a limit of time is reached.
 pub fn decide(rollout: &Rollout, now: Micros) -> Decision {
-    decide_watching(rollout, now, Micros(i64::MIN))
+    decide_seeing(rollout, now, &Outside::default())
 }
 
-/// As [`decide`], where only what stood still since `watched` counts as a stall: before that moment nobody led, or
-/// something outside of the rollout (a host that is away, another rollout with all the connections) kept it from moving.
-pub fn decide_watching(rollout: &Rollout, now: Micros, watched: Micros) -> Decision {
+/// What the leader sees of a rollout beside its events.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Outside {
+    /// Only what stood still since then counts as a stall: before that moment nobody led, or something outside of the
+    /// rollout (a host that is away, another rollout with all the connections) kept it from moving.
+    pub watched: Micros,
+    /// Claims whose workers cannot work on their hosts.
+    pub cut_off: Vec<CutOff>,
+}
+
+/// As [`decide`], with what the leader sees beside the rollout's events.
+pub fn decide_seeing(rollout: &Rollout, now: Micros, outside: &Outside) -> Decision {
     let goes_on = matches!(rollout.state, RolloutState::Running | RolloutState::Waiting);
     let hold = rollout.hold_ends_at.filter(|_| goes_on);
     if hold.is_some_and(|at| at <= now) {
         let reason = "the time of a hold is over: its targets are pending again";
         return because(Some(Action::EndHolds), reason.into());
     }
-    let due = limits::due(rollout, watched);
-    if let Some(due) = due.as_ref().filter(|due| due.at <= now) {
-        let halt = due.halt(rollout, now);
+    let due = limits::due(rollout, outside.watched);
+    let reached = due.as_ref().filter(|due| due.at <= now);
+    let halt = reached.map(|due| due.halt(rollout, now));
+    if let Some(halt) = halt.or_else(|| cut_off::halt(rollout, &outside.cut_off, now)) {
         let reason = halt.detail.clone().unwrap_or_default();
         return because(Some(Action::Halt(halt)), reason);
     }

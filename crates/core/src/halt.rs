@@ -116,6 +116,15 @@ impl Tally {
         }
     }
 
+    /// What it would be if so many more had failed, for a reason that is the same for no other tenant.
+    pub(crate) fn with_more(&self, failed: u64) -> Self {
+        Self {
+            failed: self.failed + failed,
+            consecutive: self.consecutive + failed,
+            ..self.clone()
+        }
+    }
+
     /// Takes tenants out again that are retried; never below 0, because an acknowledgement may have come between.
     pub(crate) fn forgive(&mut self, cause: &str, tenants: u64) {
         self.failed = self.failed.saturating_sub(tenants);

@@ -186,14 +186,6 @@ impl Rollout {
         }
     }
 
-    /// Whether a limit says how long nothing may move.
-    pub fn may_stall(&self) -> bool {
-        let waves = self.waves.iter().map(|wave| &wave.limits);
-        waves
-            .chain([&self.policy.limits])
-            .any(|limits| limits.stall_after_ms.is_some())
-    }
-
     /// Targets that a hold keeps from starting.
     pub fn held(&self) -> u64 {
         self.waves.iter().map(Wave::held).sum()
@@ -357,6 +349,10 @@ pub struct InFlight {
     /// Whether a person cancelled the target meanwhile. Absent in what older versions stored.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub cancelling: bool,
+    /// Whether it took over a claim in flight, so that it has an older message to settle. Absent in what older versions
+    /// stored.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub takeover: bool,
 }
 
 /// A halt: which rule, where, for what, and the numbers.

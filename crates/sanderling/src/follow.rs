@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use sanderling_core::{RolloutId, RolloutState};
+use sanderling_core::summary::AwayHost;
+use sanderling_core::{HostName, RolloutId, RolloutState};
 use sanderling_store::{RolloutRecord, Store, StoreError};
 use tokio_util::sync::CancellationToken;
 
@@ -27,7 +28,8 @@ pub(crate) struct Follower {
 }
 
 impl Follower {
-    /// Follows until the rollout is final, or stopped with nothing in flight, or `stop` is cancelled.
+    /// Follows until the rollout is final, or stopped with nothing in flight that its hosts let end, or `stop` is
+    /// cancelled.
     pub(crate) async fn follow(
         mut self,
         stop: &CancellationToken,
@@ -36,7 +38,7 @@ impl Follower {
         let (since, mut said) = (Instant::now(), false);
         loop {
             let looked = self.look(&mut progress).await;
-            if let Ok(record) = &looked
+            if let Ok((record, _)) = &looked
                 && !said
                 && stands_still(record)
                 && since.elapsed() > NO_LEADER
@@ -45,8 +47,11 @@ impl Follower {
                 progress.talk("no wave has opened yet: is a `sanderling coordinator` running?");
             }
             match looked {
-                Ok(record) if settled(&record) || stop.is_cancelled() => {
+                Ok((record, away)) if settled(&record, &away) || stop.is_cancelled() => {
                     progress.end();
+                    if !stop.is_cancelled() {
+                        say_left(&progress, &record);
+                    }
                     return Ok(record);
                 }
                 Ok(_) => {}
@@ -62,7 +67,10 @@ impl Follower {
         }
     }
 
-    async fn look(&mut self, progress: &mut Progress) -> Result<RolloutRecord, StoreError> {
+    async fn look(
+        &mut self,
+        progress: &mut Progress,
+    ) -> Result<(RolloutRecord, Vec<AwayHost>), StoreError> {
         let record = self
             .store
             .rollout(&self.rollout)
@@ -80,9 +88,10 @@ impl Follower {
                 progress.event(&record.rollout, event);
             }
         }
-        progress.hosts(sanderling_coordinator::hosts_away(&*self.store).await?);
+        let away = sanderling_coordinator::hosts_away(&*self.store).await?;
+        progress.hosts(&away);
         progress.state(&record);
-        Ok(record)
+        Ok((record, away))
     }
 }
 
@@ -96,16 +105,40 @@ fn stands_still(record: &RolloutRecord) -> bool {
             .all(|wave| wave.opened_at.is_none())
 }
 
+/// What is left in flight when nobody follows any more.
+fn say_left(progress: &Progress, record: &RolloutRecord) {
+    let left = record.rollout.in_flight.len();
+    if left > 0 && record.rollout.state.is_active() {
+        progress.talk(&format!(
+            "{left} in flight on hosts that are away stay so: when these are back, who goes on with the rollout says what \
+             became of them"
+        ));
+    }
+}
+
 /// Whether nothing will move by itself any more.
-fn settled(record: &RolloutRecord) -> bool {
+fn settled(record: &RolloutRecord, away: &[AwayHost]) -> bool {
     let quiet = record.rollout.in_flight.is_empty();
+    let patience = record.rollout.policy.host_patience_ms;
+    let given_up = |host: &HostName| {
+        let over = |away: &AwayHost| away.since.plus_millis(patience) <= record.now;
+        away.iter().any(|away| away.host == *host && over(away))
+    };
+    // What is in flight on a host that nobody waits for any more does not end by itself.
+    let stuck = || {
+        record
+            .rollout
+            .in_flight
+            .values()
+            .all(|claim| given_up(&claim.host))
+    };
     match record.rollout.state {
         RolloutState::Running => false,
         // The time of a hold is over, and the leader has yet to say so.
         RolloutState::Waiting => {
             quiet && record.rollout.hold_ends_at.is_none_or(|at| at > record.now)
         }
-        RolloutState::Paused | RolloutState::Halted | RolloutState::Cancelled => quiet,
+        RolloutState::Paused | RolloutState::Halted | RolloutState::Cancelled => quiet || stuck(),
         RolloutState::Succeeded | RolloutState::CompletedWithFailures => true,
     }
 }

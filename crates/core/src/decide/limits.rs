@@ -128,7 +128,7 @@ fn words(ms: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use crate::decide::{decide, decide_watching};
+    use crate::decide::{Outside, decide, decide_seeing};
     use crate::event::{EventKind, RetriedTargets};
     use crate::halt::Rule;
     use crate::ids::{Epoch, Micros, RolloutId, TenantId};
@@ -205,7 +205,13 @@ mod tests {
             (None, true)
         );
         // A leader that has just come, or saw a host away until now, has not seen it stand still.
-        let watching = |since| decide_watching(&rollout, at(100), at(since));
+        let watching = |since| {
+            let outside = Outside {
+                watched: at(since),
+                ..Outside::default()
+            };
+            decide_seeing(&rollout, at(100), &outside)
+        };
         assert_eq!(watching(95).wake_at, Some(at(105)));
         assert!(matches!(watching(90).actions[..], [Action::Halt(_)]));
     }

@@ -206,6 +206,7 @@ mod tests {
             epoch: crate::ids::Epoch(1),
             since: crate::ids::Micros(1),
             cancelling: false,
+            takeover: false,
         };
         sound.in_flight.insert(tenant, claim);
         assert!(!adds_up(&sound), "no wave counts it");
