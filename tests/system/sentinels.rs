@@ -116,7 +116,7 @@ fn ping_says_which_server_the_sentinels_name_and_what_is_wrong_with_an_authority
 #[test]
 fn redis_in_the_clear_is_refused_on_other_machines() {
     let url = "redis://:hunter2@redis.invalid:6379";
-    let fleet = Fleet::embedded().with_claims(url, "").written();
+    let fleet = Fleet::embedded().files(1).with_claims(url, "").written();
     for process in ["worker", "coordinator"] {
         let said = fleet.expect(2, &[process]).stderr;
         assert!(said.contains("redis.invalid in the clear"), "{said}");
@@ -124,6 +124,15 @@ fn redis_in_the_clear_is_refused_on_other_machines() {
         assert!(!said.contains("hunter2"), "{said}");
     }
     let said = fleet.expect(1, &["ping"]).stdout;
+    assert!(said.contains("redis.invalid in the clear"), "{said}");
+    // What a verb writes holds without a word to anybody; that there was none is said.
+    fleet.probe_migrations(1);
+    let pin = ["tenants", "hold", "--tenants", "id=*", "--reason", "test"];
+    fleet.expect(0, &pin);
+    let said = fleet
+        .expect(0, &["tenants", "release", "--tenants", "id=*"])
+        .stderr;
+    assert!(said.contains("workers are not woken"), "{said}");
     assert!(said.contains("redis.invalid in the clear"), "{said}");
 
     let fleet = Fleet::embedded()

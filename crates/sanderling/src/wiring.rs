@@ -193,6 +193,20 @@ impl Wiring {
         Ok(connected.map_err(|error| UsageError(error.to_string()))?)
     }
 
+    /// Workers and the leader look sooner than they would by themselves. What was written holds without it.
+    pub(crate) async fn wake(&self) {
+        match self.claims() {
+            Ok(claims) => {
+                if let Err(error) = claims.wake().await {
+                    tracing::debug!(%error, "wake-up not sent; workers poll");
+                }
+            }
+            Err(error) => self.printer.warn(&format!(
+                "workers are not woken, and find it by themselves within control.poll: {error}"
+            )),
+        }
+    }
+
     /// Whether claims live in this process only, so that only this process can work.
     pub(crate) fn claims_in_memory(&self) -> bool {
         self.settings.claims.url.scheme().as_deref() == Some("memory")

@@ -86,7 +86,7 @@ async fn release(wiring: &Wiring, selectors: &[String]) -> anyhow::Result<Exit> 
     let receipt = store.release(&tenants, &actor()).await?;
     let done = format!("{} let go", render::tenants(receipt.changed.len() as u64));
     answer(wiring, "release", &receipt, &done, "none of them was held")?;
-    wake(wiring).await;
+    wiring.wake().await;
     if receipt.targets > 0 {
         wiring
             .printer
@@ -128,7 +128,7 @@ async fn cancel(wiring: &Wiring, selectors: &[String], reason: &str) -> anyhow::
     );
     let before = "no active rollout has anything left to begin there";
     answer(wiring, "cancel", &receipt, &done, before)?;
-    wake(wiring).await;
+    wiring.wake().await;
     if !stopping.is_empty() {
         wiring.printer.result(&format!(
             "in flight, and told to end: {}; each is cancelled once its change is taken back, unless that was committed before; a \
@@ -237,14 +237,5 @@ fn named(tenants: &[TenantId]) -> String {
     match tenants.len() - names.len() {
         0 => names.join(", "),
         more => format!("{} and {more} more", names.join(", ")),
-    }
-}
-
-/// Workers and the leader look sooner than they would by themselves.
-async fn wake(wiring: &Wiring) {
-    if let Ok(claims) = wiring.claims()
-        && let Err(error) = claims.wake().await
-    {
-        tracing::debug!(%error, "wake-up not sent; they poll");
     }
 }

@@ -5,7 +5,7 @@ use sanderling_core::{RolloutId, Version};
 use serde_json::json;
 
 use super::find;
-use super::verbs::{Answer, said, say, store, wake};
+use super::verbs::{Answer, said, say, store};
 use crate::commands::up::actor;
 use crate::exit::Exit;
 use crate::render;
@@ -32,7 +32,7 @@ pub(crate) async fn run(
     let amended = amended.map_err(|error: AmendError| {
         anyhow::Error::from(error).context(format!("rollout {id} was not amended"))
     })?;
-    wake(wiring).await;
+    wiring.wake().await;
     wiring.printer.json(&json!({
         "rollout": id,
         "verb": "amend",

@@ -187,7 +187,7 @@ async fn perform(
     let store = store(wiring, id).await?;
     let record = find(&*store, id).await?;
     let receipt = store.command(&record.rollout.id, command, &actor()).await?;
-    wake(wiring).await;
+    wiring.wake().await;
     wiring.printer.json(&json!({ "rollout": id, "verb": verb, "changed": receipt.changed, "targets": receipt.targets }))?;
     Ok(Answer {
         changed: receipt.changed,
@@ -203,15 +203,6 @@ pub(super) async fn store(wiring: &Wiring, id: &str) -> anyhow::Result<Arc<dyn S
     }
     // One that was opened for looking may refuse to write.
     wiring.store().await
-}
-
-/// Workers and the leader look sooner than they would by themselves.
-pub(super) async fn wake(wiring: &Wiring) {
-    if let Ok(claims) = wiring.claims()
-        && let Err(error) = claims.wake().await
-    {
-        tracing::debug!(%error, "wake-up not sent; workers poll");
-    }
 }
 
 /// What a verb did, and what the rollout is after it.
