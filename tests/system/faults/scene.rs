@@ -70,6 +70,8 @@ pub(crate) enum Expected {
     Done,
     /// By the marked tenant's failure.
     Halted,
+    /// All of them, at the first version again.
+    Down,
 }
 
 impl Scene {
@@ -127,6 +129,16 @@ impl Scene {
         self
     }
 
+    /// Everybody is at the newest version, and the rollout takes all of them back to the first.
+    pub(crate) fn descending(mut self) -> Self {
+        let server = self.tenants.as_ref().unwrap_or_else(|| Postgres::shared());
+        server.sql(self.fleet.tenants_url(), "DROP EVENT TRIGGER refuse");
+        let ended = self.run(&["--json", "up", "--embedded", "--yes"]);
+        assert_eq!(ended.code(), Some(0), "{}\n{}", ended.stdout, ended.stderr);
+        self.expected = Expected::Down;
+        self
+    }
+
     /// Keeps a server until the case is over.
     pub(crate) fn keep(&mut self, server: impl Any) {
         self.kept.push(Box::new(server));
@@ -157,7 +169,11 @@ impl Scene {
             self.coordinators.push(coordinator);
         }
         self.sampler = Some(Sampler::start(&self.fleet));
-        self.up = Some(self.spawn(&["--json", "up", "--yes"], &[]));
+        let rollout: &[_] = match self.expected {
+            Expected::Done | Expected::Halted => &["--json", "up", "--yes"],
+            Expected::Down => &["--json", "down", "--all-tenants", "--to", "0001", "--yes"],
+        };
+        self.up = Some(self.spawn(rollout, &[]));
     }
 
     /// Starts a worker with variables of its own; gives its process id.
@@ -225,17 +241,34 @@ impl Scene {
     }
 }
 
-/// Five versions; each adds a row to the keyless table `probe`, so that what was applied twice shows.
+/// Five versions; each adds a row to the keyless table `probe`, and its way back to `undone`, so that what was done twice
+/// shows.
 fn migrations(fleet: &Fleet) {
     let bodies = [
-        "CREATE TABLE probe (version integer NOT NULL);\nCREATE TABLE things_1 (id integer PRIMARY KEY, name text NOT NULL);\nCREATE TABLE IF NOT EXISTS legacy (id integer);",
-        "CREATE TABLE things_2 (id integer PRIMARY KEY, name text NOT NULL);\nCREATE INDEX things_2_by_name ON things_2 (name);",
-        "INSERT INTO things_1 VALUES (1, 'one'), (2, 'two');\nUPDATE things_1 SET name = name || '!' WHERE id = 2;",
-        "CREATE TABLE things_4 (id integer PRIMARY KEY);",
-        "ALTER TABLE legacy ADD COLUMN note text NOT NULL DEFAULT '';",
+        (
+            "CREATE TABLE probe (version integer NOT NULL);\nCREATE TABLE undone (version integer NOT NULL);\nCREATE TABLE things_1 (id integer PRIMARY KEY, name text NOT NULL);\nCREATE TABLE IF NOT EXISTS legacy (id integer);",
+            "DROP TABLE things_1;",
+        ),
+        (
+            "CREATE TABLE things_2 (id integer PRIMARY KEY, name text NOT NULL);\nCREATE INDEX things_2_by_name ON things_2 (name);",
+            "DROP TABLE things_2;",
+        ),
+        (
+            "INSERT INTO things_1 VALUES (1, 'one'), (2, 'two');\nUPDATE things_1 SET name = name || '!' WHERE id = 2;",
+            "DELETE FROM things_1;",
+        ),
+        (
+            "CREATE TABLE things_4 (id integer PRIMARY KEY);",
+            "DROP TABLE things_4;",
+        ),
+        (
+            "ALTER TABLE legacy ADD COLUMN note text NOT NULL DEFAULT '';",
+            "ALTER TABLE legacy DROP COLUMN note;",
+        ),
     ];
-    for (version, body) in (1..).zip(bodies) {
-        let up = format!("{body}\nINSERT INTO probe (version) VALUES ({version});");
-        fleet.migration(&format!("{version:04}"), "step", &up, "SELECT 1;");
+    for (version, (up, down)) in (1..).zip(bodies) {
+        let up = format!("{up}\nINSERT INTO probe (version) VALUES ({version});");
+        let down = format!("{down}\nINSERT INTO undone (version) VALUES ({version});");
+        fleet.migration(&format!("{version:04}"), "step", &up, &down);
     }
 }

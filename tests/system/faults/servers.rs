@@ -5,7 +5,7 @@ use std::process::Command;
 use sanderling_testkit::{Postgres, Process, until};
 
 use super::locks::under_way;
-use super::nemesis::under_seeds;
+use super::nemesis::{Nemesis, under_seeds};
 use super::scene::{ALTERED, Scene};
 use crate::fleet::DEADLINE;
 
@@ -37,20 +37,25 @@ fn tenant_sessions_killed() {
 /// The server is killed with all its sessions and started again, as after a power cut.
 #[test]
 fn tenant_server_restarted() {
-    under_seeds(
-        "tenant_server_restarted",
-        Scene::with_own_tenants,
-        |nemesis, scene| {
-            under_way(nemesis, scene);
-            let session = until_at_work(scene);
-            let server = scene.tenants.as_ref().unwrap();
-            server.restart();
-            nemesis.struck(format!(
-                "killed while session {session} was at work, and restarted"
-            ));
-            until_back(scene);
-        },
-    );
+    under_seeds("tenant_server_restarted", Scene::with_own_tenants, restart);
+}
+
+/// The same while versions are taken back.
+#[test]
+fn tenant_server_restarted_on_the_way_down() {
+    let stage = || Scene::with_own_tenants().descending();
+    under_seeds("tenant_server_restarted_on_the_way_down", stage, restart);
+}
+
+fn restart(nemesis: &mut Nemesis, scene: &mut Scene) {
+    under_way(nemesis, scene);
+    let session = until_at_work(scene);
+    let server = scene.tenants.as_ref().unwrap();
+    server.restart();
+    nemesis.struck(format!(
+        "killed while session {session} was at work, and restarted"
+    ));
+    until_back(scene);
 }
 
 /// An application's transaction holds the table that the last version alters, until the tenant has been refused twice.

@@ -20,35 +20,53 @@ const MOMENTS: &[&str] = &[
 /// Killed with the moment's work in hand; a fresh worker takes its place.
 #[test]
 fn worker_killed() {
-    under_seeds("worker_killed", Scene::on_shared, |nemesis, scene| {
-        let moment = nemesis.turn(MOMENTS);
-        let (pid, _) = begin_with_a_held_worker(nemesis, scene, moment);
-        let held = scene.held_by(pid);
-        strike(scene, pid, Signal::Kill);
-        nemesis.struck(format!(
-            "worker {pid} killed at {moment} with {held} in flight"
-        ));
-        scene.add_worker(&[]);
-    });
+    under_seeds("worker_killed", Scene::on_shared, kill);
+}
+
+/// The same while versions are taken back.
+#[test]
+fn worker_killed_on_the_way_down() {
+    let stage = || Scene::on_shared().descending();
+    under_seeds("worker_killed_on_the_way_down", stage, kill);
+}
+
+fn kill(nemesis: &mut Nemesis, scene: &mut Scene) {
+    let moment = nemesis.turn(MOMENTS);
+    let (pid, _) = begin_with_a_held_worker(nemesis, scene, moment);
+    let held = scene.held_by(pid);
+    strike(scene, pid, Signal::Kill);
+    nemesis.struck(format!(
+        "worker {pid} killed at {moment} with {held} in flight"
+    ));
+    scene.add_worker(&[]);
 }
 
 /// Frozen until others have taken over all it held, then thawed: it goes on in a world that has moved on.
 #[test]
 fn worker_frozen() {
-    under_seeds("worker_frozen", Scene::on_shared, |nemesis, scene| {
-        let moment = nemesis.turn(&MOMENTS[..4]);
-        let (pid, hold) = begin_with_a_held_worker(nemesis, scene, moment);
-        signal(scene, pid, Signal::Stop);
-        let held = scene.held_by(pid);
-        nemesis.struck(format!(
-            "worker {pid} frozen at {moment} with {held} in flight"
-        ));
-        until_taken_over(scene, pid);
-        std::fs::remove_file(hold).unwrap();
-        signal(scene, pid, Signal::Cont);
-        nemesis.note("thawed");
-        until_refused(scene, pid);
-    });
+    under_seeds("worker_frozen", Scene::on_shared, freeze);
+}
+
+/// The same while versions are taken back.
+#[test]
+fn worker_frozen_on_the_way_down() {
+    let stage = || Scene::on_shared().descending();
+    under_seeds("worker_frozen_on_the_way_down", stage, freeze);
+}
+
+fn freeze(nemesis: &mut Nemesis, scene: &mut Scene) {
+    let moment = nemesis.turn(&MOMENTS[..4]);
+    let (pid, hold) = begin_with_a_held_worker(nemesis, scene, moment);
+    signal(scene, pid, Signal::Stop);
+    let held = scene.held_by(pid);
+    nemesis.struck(format!(
+        "worker {pid} frozen at {moment} with {held} in flight"
+    ));
+    until_taken_over(scene, pid);
+    std::fs::remove_file(hold).unwrap();
+    signal(scene, pid, Signal::Cont);
+    nemesis.note("thawed");
+    until_refused(scene, pid);
 }
 
 /// Renews nothing while it is at work: its claims end under its hands.
