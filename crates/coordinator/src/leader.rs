@@ -8,7 +8,7 @@ use sanderling_core::decide::{Outside, decide_seeing};
 use sanderling_core::rollout::Action;
 use sanderling_core::{RolloutId, WorkerId};
 use sanderling_failpoints::failpoint;
-use sanderling_store::{Leadership, RolloutRecord, Store, StoreError};
+use sanderling_store::{Leadership, RolloutRecord, Store, StoreError, WorkerRecord};
 use sanderling_telemetry::Pulse;
 use sanderling_telemetry::catalogue::GATE_EVALUATIONS;
 use tokio::sync::watch;
@@ -149,24 +149,16 @@ impl Coordinator {
         let active = self.store.rollouts(true, MOST_ROLLOUTS).await?;
         self.asked
             .only(|id| active.iter().any(|record| record.rollout.id == *id));
-        let workers = match active.is_empty() {
-            true => Vec::new(),
-            false => self.store.workers().await?,
-        };
-        watch.look(&active, &workers);
+        let workers = self.workers(&active).await;
+        watch.look(&active, workers.as_deref());
         self.figures.show(&*self.store, &active).await;
         for record in active {
             let id = record.rollout.id.clone();
-            let cut_off = cut_off(&*self.store, &record, &workers).await;
-            let seen = cut_off.map(|cut_off| Outside {
+            let outside = Outside {
                 watched: watch.since(&id),
-                cut_off,
-            });
-            let looked = match seen {
-                Ok(outside) => self.look_after(leadership, record, outside).await,
-                Err(error) => Err(error),
+                cut_off: cut_off(&id, workers.as_deref().unwrap_or_default()),
             };
-            match looked {
+            match self.look_after(leadership, record, &outside).await {
                 Ok((did, soon)) => {
                     acted |= did;
                     wake_in = wake_in.min(soon);
@@ -184,16 +176,27 @@ impl Coordinator {
         Ok(wake_in)
     }
 
+    /// The live workers, for what they say of hosts. Leading goes on without it.
+    async fn workers(&self, active: &[RolloutRecord]) -> Option<Vec<WorkerRecord>> {
+        if active.is_empty() {
+            return None;
+        }
+        let seen = self.store.workers().await.inspect_err(
+            |error| tracing::warn!(%error, "not seen which hosts are away; looking again"),
+        );
+        seen.ok()
+    }
+
     async fn look_after(
         &mut self,
         leadership: &Leadership,
         record: RolloutRecord,
-        mut outside: Outside,
+        outside: &Outside,
     ) -> Result<(bool, Duration), StoreError> {
         let id = record.rollout.id.clone();
         let (mut record, mut acted) = (record, false);
         for _ in 0..MOST_TRIES {
-            let decision = decide_seeing(&record.rollout, record.now, &outside);
+            let decision = decide_seeing(&record.rollout, record.now, outside);
             for reason in &decision.reasons {
                 tracing::debug!(rollout = %id, reason, "decided");
             }
@@ -231,8 +234,6 @@ impl Coordinator {
                 Err(StoreError::Conflict(_)) => {}
                 Err(error) => return Err(error),
             }
-            // The claims are others by now; the next turn asks whose.
-            outside.cut_off.clear();
             record = match self.again(&id).await? {
                 Some(record) => record,
                 None => break,

@@ -20,6 +20,7 @@ mod verify;
 mod watch;
 
 pub use amend::{AmendError, Amended, amend};
+pub use cut_off::cut_off;
 pub use fleet::Fleet;
 pub use fleet_watch::{FleetWatch, Load};
 pub use gates::{Provider, Providers};
@@ -28,6 +29,6 @@ pub use leader::{Coordinator, CoordinatorOptions};
 pub use planning::{PlanRequest, Planned, plan};
 pub use refusal::{LookingError, PlanningError};
 pub use repair::{Order, repair_epochs};
-pub use status::{StatusReport, hosts_away, status};
+pub use status::{StatusReport, hosts_away, hosts_away_of, status};
 pub use tenants::{TenantReport, tenant, tenants};
 pub use verify::verify;

@@ -7,7 +7,7 @@ use sanderling_core::assess::{Assessment, assess};
 use sanderling_core::selector::Selector;
 use sanderling_core::summary::{AwayHost, RolloutSummary, StatusSummary};
 use sanderling_core::{HostName, Standing, TenantId};
-use sanderling_store::{Store, StoreError};
+use sanderling_store::{Store, StoreError, WorkerRecord};
 
 use crate::amend::amendments;
 use crate::fleet::Fleet;
@@ -28,18 +28,23 @@ pub struct StatusReport {
 /// # Errors
 /// The control store does not answer.
 pub async fn hosts_away(store: &dyn Store) -> Result<Vec<AwayHost>, StoreError> {
-    let mut hosts: BTreeMap<HostName, AwayHost> = BTreeMap::new();
-    for away in store.workers().await?.into_iter().flat_map(|w| w.away) {
-        let host = hosts.entry(away.host.clone()).or_insert(AwayHost {
-            host: away.host,
+    Ok(hosts_away_of(&store.workers().await?))
+}
+
+/// The hosts that these workers cannot work on, by name.
+pub fn hosts_away_of(workers: &[WorkerRecord]) -> Vec<AwayHost> {
+    let mut hosts: BTreeMap<&HostName, AwayHost> = BTreeMap::new();
+    for away in workers.iter().flat_map(|worker| &worker.away) {
+        let host = hosts.entry(&away.host).or_insert_with(|| AwayHost {
+            host: away.host.clone(),
             since: away.since,
-            reason: away.reason,
+            reason: away.reason.clone(),
             workers: 0,
         });
         host.since = host.since.min(away.since);
         host.workers += 1;
     }
-    Ok(hosts.into_values().collect())
+    hosts.into_values().collect()
 }
 
 /// Looks at the selected tenants and, where there is a store, at the active rollouts.

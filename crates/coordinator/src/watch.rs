@@ -5,8 +5,6 @@ use std::collections::BTreeMap;
 use sanderling_core::{Micros, RolloutId};
 use sanderling_store::{RolloutRecord, WorkerRecord};
 
-use crate::cut_off::is_over;
-
 /// For each active rollout: since when this leader has watched it with nothing from outside in its way.
 ///
 /// A rollout that nobody led (a laptop overnight), that waits for a host that is away (as long as it has patience), or
@@ -15,9 +13,15 @@ use crate::cut_off::is_over;
 pub(crate) struct Watch(BTreeMap<RolloutId, Micros>);
 
 impl Watch {
-    /// Looks once, each turn.
-    pub(crate) fn look(&mut self, records: &[RolloutRecord], workers: &[WorkerRecord]) {
-        let away = || workers.iter().flat_map(|worker| &worker.away);
+    /// Looks once, each turn. Where the workers were not seen, nobody knows whether a host is in the way.
+    pub(crate) fn look(&mut self, records: &[RolloutRecord], workers: Option<&[WorkerRecord]>) {
+        let away = || {
+            workers
+                .iter()
+                .copied()
+                .flatten()
+                .flat_map(|worker| &worker.away)
+        };
         let flies = |record: &RolloutRecord| !record.rollout.in_flight.is_empty();
         let flying = records.iter().filter(|record| flies(record)).count();
         self.0 = records
@@ -26,7 +30,9 @@ impl Watch {
                 let id = &record.rollout.id;
                 let behind_others = !flies(record) && flying > 0;
                 let since = self.0.get(id).copied();
-                let waits = away().any(|host| !is_over(record, host));
+                let patience = record.rollout.policy.host_patience_ms;
+                let waits = workers.is_none()
+                    || away().any(|host| host.since.plus_millis(patience) > record.now);
                 let since = since.filter(|_| !waits && !behind_others);
                 (id.clone(), since.unwrap_or(record.now))
             })

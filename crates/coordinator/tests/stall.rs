@@ -15,7 +15,7 @@ use sanderling_core::{
     BundleHash, HostName, Micros, Nonce, Place, RolloutId, RolloutState, TenantId, Version,
     WorkerId,
 };
-use sanderling_store::{Budget, RolloutRecord, Store, Submission, TargetRef, Wanted};
+use sanderling_store::{Away, Budget, RolloutRecord, Store, Submission, TargetRef, Wanted};
 use sanderling_testkit::{scratch, unique, until_async};
 use tokio_util::sync::CancellationToken;
 
@@ -142,6 +142,25 @@ impl Scene {
         .await;
     }
 
+    /// Grants a claim on it to the worker `w`.
+    async fn start(&self, id: &RolloutId, tenant: &str) {
+        let wanted = Wanted {
+            target: TargetRef {
+                rollout: id.clone(),
+                tenant: TenantId::new(tenant),
+            },
+            nonce: Nonce::new("n"),
+        };
+        let hosts = BTreeMap::from([(HostName::new("eu1"), Budget::from(4))]);
+        let worker = WorkerId::new("w");
+        let granted = self
+            .store
+            .start(&worker, &[wanted], &hosts, &Default::default(), LEASE)
+            .await
+            .unwrap();
+        assert_eq!(granted.len(), 1);
+    }
+
     /// Waits until it is halted; when, and for what.
     async fn halted(&self, id: &RolloutId) -> (Micros, Rule) {
         let halt = until_async(DEADLINE, "the halt", async || {
@@ -159,25 +178,56 @@ impl Scene {
     }
 }
 
-/// A worker of which one host is away from now on.
-async fn losing_its_host(store: &dyn Store) -> WorkerId {
+/// A worker of which one host is away from now on, with claims that cannot be settled.
+async fn losing_its_host(store: &dyn Store, cut_off: &[&TargetRef]) -> WorkerId {
     let worker = WorkerId::new("w");
     let hosts = BTreeMap::from([(HostName::new("eu1"), Default::default())]);
     let all = Default::default();
     store.beat(&worker, &hosts, &all, LEASE).await.unwrap();
-    let away = [(
-        HostName::new("eu1"),
-        Duration::ZERO,
-        "is away: connection refused".to_owned(),
-    )];
+    let of = |target: &&TargetRef| ((*target).clone(), Duration::ZERO);
+    let away = [Away {
+        host: HostName::new("eu1"),
+        age: Duration::ZERO,
+        reason: "is away: connection refused".to_owned(),
+        cut_off: cut_off.iter().map(of).collect(),
+    }];
     store.away(&worker, &away).await.unwrap();
     worker
+}
+
+/// Only a claim whose worker says so is cut off: one beside it may be at work on a connection that holds.
+#[tokio::test]
+async fn a_claim_that_is_cut_off_counts_when_patience_is_over() {
+    let mut scene = Scene::new().await;
+    let mut rollouts = Vec::new();
+    for tenant in ["t1", "t2"] {
+        let mut plan = plan(&scene.fleet, tenant, None, IN_THE_WAY_MS);
+        plan.waves[0].limits.max_failures = Some(0);
+        rollouts.push(scene.submit_plan(plan).await);
+    }
+    scene.lead();
+    for (id, tenant) in rollouts.iter().zip(["t1", "t2"]) {
+        scene.runs_for(id, 0).await;
+        scene.start(id, tenant).await;
+    }
+    let lost = TargetRef {
+        rollout: rollouts[0].clone(),
+        tenant: TenantId::new("t1"),
+    };
+    let before = scene.store.now().await.unwrap();
+    losing_its_host(&*scene.store, &[&lost]).await;
+    let (at, rule) = scene.halted(&rollouts[0]).await;
+    assert_eq!(rule, Rule::MaxFailures);
+    let waited = at.millis_since(before);
+    assert!(waited >= IN_THE_WAY_MS, "{waited} ms");
+    scene.runs_for(&rollouts[1], 2 * IN_THE_WAY_MS).await;
+    scene.end().await;
 }
 
 #[tokio::test]
 async fn a_host_that_nobody_waits_for_any_more_is_no_excuse() {
     let mut scene = Scene::new().await;
-    losing_its_host(&*scene.store).await;
+    losing_its_host(&*scene.store, &[]).await;
     let lost = scene.store.now().await.unwrap();
     let plan = plan(&scene.fleet, "t", Some(ALLOWED_MS), IN_THE_WAY_MS);
     let id = scene.submit_plan(plan).await;
@@ -193,7 +243,7 @@ async fn a_host_that_nobody_waits_for_any_more_is_no_excuse() {
 #[tokio::test]
 async fn a_host_that_is_away_is_no_stall() {
     let mut scene = Scene::new().await;
-    let worker = losing_its_host(&*scene.store).await;
+    let worker = losing_its_host(&*scene.store, &[]).await;
     let id = scene.submit("t", Some(ALLOWED_MS)).await;
     scene.lead();
     scene.runs_for(&id, IN_THE_WAY_MS).await;
@@ -211,21 +261,7 @@ async fn a_rollout_behind_another_is_no_stall() {
     let first = scene.submit("t1", None).await;
     scene.lead();
     scene.runs_for(&first, 0).await;
-    let wanted = Wanted {
-        target: TargetRef {
-            rollout: first.clone(),
-            tenant: TenantId::new("t1"),
-        },
-        nonce: Nonce::new("n"),
-    };
-    let hosts = BTreeMap::from([(HostName::new("eu1"), Budget::from(4))]);
-    let worker = WorkerId::new("w");
-    let granted = scene
-        .store
-        .start(&worker, &[wanted], &hosts, &Default::default(), LEASE)
-        .await
-        .unwrap();
-    assert_eq!(granted.len(), 1);
+    scene.start(&first, "t1").await;
     let second = scene.submit("t2", Some(ALLOWED_MS)).await;
     scene.runs_for(&second, IN_THE_WAY_MS).await;
     scene.end().await;

@@ -1,11 +1,11 @@
 //! Follows a rollout: events as they come, progress, until nothing moves any more.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use sanderling_core::summary::AwayHost;
-use sanderling_core::{HostName, RolloutId, RolloutState};
-use sanderling_store::{RolloutRecord, Store, StoreError};
+use sanderling_core::{RolloutId, RolloutState};
+use sanderling_store::{RolloutRecord, Store, StoreError, WorkerRecord};
 use tokio_util::sync::CancellationToken;
 
 use crate::printer::Printer;
@@ -47,7 +47,7 @@ impl Follower {
                 progress.talk("no wave has opened yet: is a `sanderling coordinator` running?");
             }
             match looked {
-                Ok((record, away)) if settled(&record, &away) || stop.is_cancelled() => {
+                Ok((record, workers)) if settled(&record, &workers) || stop.is_cancelled() => {
                     progress.end();
                     if !stop.is_cancelled() {
                         say_left(&progress, &record);
@@ -70,7 +70,7 @@ impl Follower {
     async fn look(
         &mut self,
         progress: &mut Progress,
-    ) -> Result<(RolloutRecord, Vec<AwayHost>), StoreError> {
+    ) -> Result<(RolloutRecord, Vec<WorkerRecord>), StoreError> {
         let record = self
             .store
             .rollout(&self.rollout)
@@ -88,10 +88,10 @@ impl Follower {
                 progress.event(&record.rollout, event);
             }
         }
-        let away = sanderling_coordinator::hosts_away(&*self.store).await?;
-        progress.hosts(&away);
+        let workers = self.store.workers().await?;
+        progress.hosts(sanderling_coordinator::hosts_away_of(&workers));
         progress.state(&record);
-        Ok((record, away))
+        Ok((record, workers))
     }
 }
 
@@ -108,29 +108,24 @@ fn stands_still(record: &RolloutRecord) -> bool {
 /// What is left in flight when nobody follows any more.
 fn say_left(progress: &Progress, record: &RolloutRecord) {
     let left = record.rollout.in_flight.len();
-    if left > 0 && record.rollout.state.is_active() {
+    if left > 0 {
         progress.talk(&format!(
-            "{left} in flight on hosts that are away stay so: when these are back, who goes on with the rollout says what \
-             became of them"
+            "{left} in flight on hosts that are away stay so: when these are back, a worker, or who goes on with the rollout, \
+             settles them"
         ));
     }
 }
 
 /// Whether nothing will move by itself any more.
-fn settled(record: &RolloutRecord, away: &[AwayHost]) -> bool {
-    let quiet = record.rollout.in_flight.is_empty();
-    let patience = record.rollout.policy.host_patience_ms;
-    let given_up = |host: &HostName| {
-        let over = |away: &AwayHost| away.since.plus_millis(patience) <= record.now;
-        away.iter().any(|away| away.host == *host && over(away))
-    };
-    // What is in flight on a host that nobody waits for any more does not end by itself.
+fn settled(record: &RolloutRecord, workers: &[WorkerRecord]) -> bool {
+    let RolloutRecord { rollout, now, .. } = record;
+    let quiet = rollout.in_flight.is_empty();
+    // What is cut off from its tenant, and waited for no longer, does not end by itself.
     let stuck = || {
-        record
-            .rollout
-            .in_flight
-            .values()
-            .all(|claim| given_up(&claim.host))
+        let cut_off = sanderling_coordinator::cut_off(&rollout.id, workers);
+        let given_up = cut_off.iter().filter(|of| of.is_given_up(rollout, *now));
+        let given_up: BTreeSet<_> = given_up.map(|of| &of.tenant).collect();
+        rollout.in_flight.keys().all(|t| given_up.contains(t))
     };
     match record.rollout.state {
         RolloutState::Running => false,

@@ -117,7 +117,7 @@ impl Progress {
     }
 
     /// The hosts that workers cannot work on: said when one goes, and when it is back.
-    pub(crate) fn hosts(&mut self, hosts: &[AwayHost]) {
+    pub(crate) fn hosts(&mut self, hosts: Vec<AwayHost>) {
         for host in hosts.iter().filter(|host| !self.away.contains(&host.host)) {
             self.talk(&render::away(host));
         }
@@ -126,7 +126,7 @@ impl Progress {
                 self.talk(&format!("host {back} is back"));
             }
         }
-        self.away = hosts.iter().map(|host| host.host.clone()).collect();
+        self.away = hosts.into_iter().map(|host| host.host).collect();
     }
 
     /// Where the rollout stands.

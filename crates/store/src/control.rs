@@ -14,10 +14,10 @@ use sanderling_core::{
 
 use crate::perform::Control;
 use crate::port::{
-    Believed, Budget, Candidate, Command, CommandReceipt, Grant, Held, Hold, HoldRecord, Idle,
-    Leadership, NewestTarget, Receipt, RenewedClaim, Report, RolloutRecord, Store, StoreError,
-    Submission, Submitted, TargetFilter, TargetRecord, TenantsReceipt, Wanted, WorkerRecord,
-    WrittenHostRecord,
+    Away, Believed, Budget, Candidate, Command, CommandReceipt, Grant, Held, Hold, HoldRecord,
+    Idle, Leadership, NewestTarget, Receipt, RenewedClaim, Report, RolloutRecord, Store,
+    StoreError, Submission, Submitted, TargetFilter, TargetRecord, TenantsReceipt, Wanted,
+    WorkerRecord, WrittenHostRecord,
 };
 use crate::verbs::{
     abandon, act, amend, believed, bundles, cancel, cancel_tenants, candidates, events, hold, lead,
@@ -344,8 +344,8 @@ impl Store for Handle {
         self.0.perform(verb).await
     }
 
-    async fn away(&self, worker: &WorkerId, hosts: &[(HostName, Duration, String)]) -> Answer<()> {
-        let verb = workers::Away {
+    async fn away(&self, worker: &WorkerId, hosts: &[Away]) -> Answer<()> {
+        let verb = workers::NoteAway {
             worker: worker.clone(),
             hosts: hosts.to_vec(),
         };

@@ -13,8 +13,9 @@ mod verbs;
 
 pub use open::{open, open_existing};
 pub use port::{
-    Amend, Believed, Budget, Candidate, ClaimMode, Command, CommandReceipt, Grant, Held, Hold,
-    HoldRecord, HostAway, Idle, Leadership, NewestTarget, Receipt, RenewedClaim, Report,
-    RolloutRecord, Store, StoreError, Submission, Submitted, TargetFilter, TargetRecord, TargetRef,
-    TargetResult, TenantsReceipt, Wanted, WorkerRecord, WrittenHostRecord, refuses_amendment,
+    Amend, Away, Believed, Budget, Candidate, ClaimCutOff, ClaimMode, Command, CommandReceipt,
+    Grant, Held, Hold, HoldRecord, HostAway, Idle, Leadership, NewestTarget, Receipt, RenewedClaim,
+    Report, RolloutRecord, Store, StoreError, Submission, Submitted, TargetFilter, TargetRecord,
+    TargetRef, TargetResult, TenantsReceipt, Wanted, WorkerRecord, WrittenHostRecord,
+    refuses_amendment,
 };

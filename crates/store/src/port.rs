@@ -23,7 +23,7 @@ use sanderling_core::{
     WrittenHost, WrittenLabels,
 };
 
-pub use crate::alive::{HostAway, WorkerRecord};
+pub use crate::alive::{Away, ClaimCutOff, HostAway, WorkerRecord};
 pub use crate::budget::{Budget, Idle};
 pub use amend::{Amend, refuses_amendment};
 pub use error::StoreError;
@@ -226,13 +226,8 @@ pub trait Store: Send + Sync {
         lease: Duration,
     ) -> Result<(), StoreError>;
 
-    /// Notes which hosts a worker cannot work on: since how long, and why. Replaces what it noted before; holds as long
-    /// as its heartbeat.
-    async fn away(
-        &self,
-        worker: &WorkerId,
-        hosts: &[(HostName, Duration, String)],
-    ) -> Result<(), StoreError>;
+    /// Notes which hosts a worker cannot work on. Replaces what it noted before; holds as long as its heartbeat.
+    async fn away(&self, worker: &WorkerId, hosts: &[Away]) -> Result<(), StoreError>;
 
     /// Hosts that came with submissions and stand in no configuration, as they were written, that are new or changed since
     /// `after`; in the order of their numbers.

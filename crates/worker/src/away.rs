@@ -35,12 +35,23 @@ impl Job<'_> {
                     Some((failure, after)) if self.settled => {
                         return Err(Stop::end(self.given_back(failure, after)));
                     }
-                    Some(_) => self.pause("its host is away").await?,
+                    Some(_) => {
+                        self.is_cut_off();
+                        self.pause("its host is away").await?;
+                    }
                     None => {}
                 },
             }
         }
         Ok(())
+    }
+
+    /// Nobody can say what became of this claim before its host is back.
+    fn is_cut_off(&mut self) {
+        if !self.settled && self.cut_off.is_none() {
+            let (circuits, host) = (&self.context.circuits, &self.grant.place.host);
+            self.cut_off = Some(circuits.cut_off(host, &self.held.target));
+        }
     }
 
     /// What the host's circuit says of a failure that is the host's.
@@ -87,6 +98,7 @@ impl Job<'_> {
         if let Some(fault) = self.fault_of(failure) {
             self.blame(fault, failure, when);
             self.missed = Some(fault);
+            self.is_cut_off();
             self.probe = None;
         }
     }

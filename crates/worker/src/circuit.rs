@@ -11,8 +11,12 @@ use std::time::{Duration, Instant};
 use sanderling_core::policy::Backoff;
 use sanderling_core::{Failure, HostName, retry};
 use sanderling_engine::HostFault;
-use sanderling_store::TargetRef;
+use sanderling_store::{Away, TargetRef};
 use tokio::sync::Notify;
+
+mod cut_off;
+
+pub(crate) use cut_off::CutOff;
 
 /// Between two probes of a host.
 const PROBES: Backoff = Backoff {
@@ -35,6 +39,7 @@ struct State {
     excused: HashMap<TargetRef, Excused>,
     /// Hosts that came with rollouts and that this worker cannot use: since when, and why. It claims nothing there.
     unusable: BTreeMap<HostName, (Instant, String)>,
+    cut_off: cut_off::Claims,
     /// When each host last did what proves each thing, in the order of [`Proof`].
     worked: HashMap<HostName, [Option<Instant>; 3]>,
     /// Probes admitted so far.
@@ -254,21 +259,26 @@ impl Circuits {
         self.changed.notify_one();
     }
 
-    /// The hosts whose circuits are open, for how long, and what they do; and those that cannot be used.
-    pub(crate) fn away(&self) -> Vec<(HostName, Duration, String)> {
+    /// The hosts whose circuits are open, and those that cannot be used.
+    pub(crate) fn away(&self) -> Vec<Away> {
         let state = self.state();
+        let away = |host: &HostName, since: &Instant, reason| Away {
+            host: host.clone(),
+            age: since.elapsed(),
+            reason,
+            cut_off: cut_off::on(&state.cut_off, host),
+        };
         let one = |(host, open): (&HostName, &Open)| {
             let reason = format!("{}: {}", open.fault.says(), open.failure.message);
-            (host.clone(), open.since.elapsed(), reason)
+            away(host, &open.since, reason)
         };
-        let unusable = |(host, (since, why)): (&HostName, &(Instant, String))| {
-            (host.clone(), since.elapsed(), why.clone())
-        };
+        let unusable =
+            |(host, (since, why)): (&HostName, &(Instant, String))| away(host, since, why.clone());
         let open = state.open.iter().map(one);
         open.chain(state.unusable.iter().map(unusable)).collect()
     }
 
-    /// Waits until a circuit opens or closes.
+    /// Waits until a circuit opens or closes, or a claim is cut off or not any more.
     pub(crate) async fn changed(&self) {
         self.changed.notified().await;
     }

@@ -60,7 +60,7 @@ fn samples(
             count(kept.saturating_sub(let_go)),
         );
         samples.set(&HOST_CONNECTIONS_LIMIT, [label], f64::from(limit));
-        let open = away.iter().any(|(of, ..)| *of == host);
+        let open = away.iter().any(|of| of.host == host);
         samples.set(&HOST_CIRCUIT_OPEN, [label], f64::from(u8::from(open)));
     }
     samples

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::away::When;
 use crate::bundles::{Bundles, PreparedBundle};
-use crate::circuit::{Circuits, Probe};
+use crate::circuit::{Circuits, CutOff, Probe};
 use crate::found::{busy, edited, half_way, is_done, left_half_way, lost_too_many_workers};
 use crate::held::HeldClaims;
 use crate::meters::{LockMeter, StepMeter};
@@ -73,6 +73,8 @@ pub(crate) struct Job<'a> {
     pub(crate) probe: Option<Probe>,
     /// What the host lacked when a lost connection was to be replaced.
     pub(crate) missed: Option<HostFault>,
+    /// Says that the claim cannot be settled while its host is away.
+    pub(crate) cut_off: Option<CutOff>,
 }
 
 /// Works off a granted claim. `None` where no report may be made.
@@ -114,6 +116,7 @@ impl<'a> Job<'a> {
             waiting_since: None,
             probe,
             missed: None,
+            cut_off: None,
             grant,
         }
     }
@@ -210,7 +213,7 @@ impl<'a> Job<'a> {
             lock.answered(&outcome);
             let (failure, fault) = match outcome {
                 StepOutcome::Applied(evidence) => {
-                    self.settled = true;
+                    self.is_settled();
                     let host = &self.grant.place.host;
                     self.context.circuits.applied(host, &self.held.target);
                     self.note_applied(&evidence, versions);

@@ -70,7 +70,7 @@ impl Job<'_> {
                 }
                 // Where there is no place, no message can arrive.
                 Err(error) if self.settled || error.0.cause.code == "missing" => {
-                    self.settled = true;
+                    self.is_settled();
                     // Nothing was sent and nothing older is on its way: this may be said without the fence.
                     let fault = self.fault_of(&error.0);
                     let verdict = fault.map(|fault| self.blame(fault, &error.0, When::AtTheDoor));
@@ -147,13 +147,19 @@ impl Job<'_> {
             match self.session().await?.fence().await {
                 Ok(rows) => {
                     failpoint!("worker.after_fence");
-                    self.settled = true;
+                    self.is_settled();
                     self.context.circuits.wrote_fence(&self.grant.place.host);
                     return Ok(rows);
                 }
                 Err(refusal) => self.refused(refusal).await?,
             }
         }
+    }
+
+    /// Nothing older can take effect any more.
+    pub(crate) fn is_settled(&mut self) {
+        self.settled = true;
+        self.cut_off = None;
     }
 
     /// Acts on a fence that did not let the claim pass.

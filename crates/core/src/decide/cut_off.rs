@@ -1,5 +1,5 @@
-//! Claims whose host is gone in the middle of a step. Nobody can report them: what became of them is known only when
-//! the host is back. Until then they count to the limits as if they had failed, once patience is over.
+//! Claims whose host is gone before they could be settled. Nobody can report them: what became of them is known only
+//! when the host is back. Until then they count to the limits as if they had failed, once patience is over.
 
 use std::collections::BTreeSet;
 
@@ -7,33 +7,42 @@ use crate::halt::{Trip, judge};
 use crate::ids::{HostName, Micros, TenantId};
 use crate::rollout::{Halt, InFlight, Rollout, RolloutState};
 
-/// What one worker has in flight on a host that it cannot work on.
+/// A claim that is cut off from its tenant, as its worker says: a message of it may have arrived, and the host cannot be
+/// worked on, so that nobody can ask.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CutOff {
-    /// The host.
+    /// The tenant.
+    pub tenant: TenantId,
+    /// Its host.
     pub host: HostName,
     /// Since when, by the control store's clock.
     pub since: Micros,
     /// What the host does, and what it said.
     pub reason: String,
-    /// The tenants.
-    pub tenants: BTreeSet<TenantId>,
 }
 
 impl CutOff {
-    /// The claims among them that are in the middle of something. One that was granted later is a try at the door of
-    /// the host, and speaks for itself: it is given back, or fails.
-    fn claims<'r>(&'r self, rollout: &'r Rollout) -> impl Iterator<Item = &'r InFlight> {
-        let claims = self.tenants.iter().filter_map(|t| rollout.in_flight.get(t));
-        claims.filter(|c| c.host == self.host && (c.takeover || c.since <= self.since))
+    /// The claim, if it is still in flight: one that was granted later is another.
+    fn claim<'r>(&self, rollout: &'r Rollout) -> Option<&'r InFlight> {
+        let claim = rollout.in_flight.get(&self.tenant)?;
+        (claim.host == self.host && claim.since <= self.since).then_some(claim)
     }
 
-    /// Whether the rollout has waited long enough. Where it stood still in between, it waits anew.
-    fn is_over(&self, rollout: &Rollout, now: Micros) -> bool {
+    /// Whether the rollout has waited for it for as long as it waits for a host. Where it stood still in between, it
+    /// waits anew.
+    pub fn is_given_up(&self, rollout: &Rollout, now: Micros) -> bool {
         let since = rollout
             .window_at
             .map_or(self.since, |at| at.max(self.since));
-        since.plus_millis(rollout.policy.host_patience_ms) <= now
+        let patience = rollout.policy.host_patience_ms;
+        self.claim(rollout).is_some() && since.plus_millis(patience) <= now
+    }
+
+    /// Its wave, if it counts. What a person has ended already, or let the rollout go on with, does not.
+    fn counts_in(&self, rollout: &Rollout, now: Micros) -> Option<usize> {
+        let known = rollout.acknowledged_at.is_some_and(|at| self.since <= at);
+        let claim = self.claim(rollout).filter(|claim| !claim.cancelling)?;
+        (!known && self.is_given_up(rollout, now)).then_some(claim.wave)
     }
 }
 
@@ -43,47 +52,65 @@ pub(super) fn halt(rollout: &Rollout, cut_off: &[CutOff], now: Micros) -> Option
     if rollout.state != RolloutState::Running {
         return None;
     }
-    let over: Vec<_> = cut_off
+    let lost: Vec<_> = cut_off
         .iter()
-        .filter(|of| of.is_over(rollout, now))
+        .filter_map(|of| Some((of.counts_in(rollout, now)?, of)))
         .collect();
-    let lost: Vec<_> = over.iter().flat_map(|of| of.claims(rollout)).collect();
-    let halt = |trip: Trip, wave: Option<String>| Halt {
+    let mut of_waves = rollout
+        .waves
+        .iter()
+        .enumerate()
+        .filter_map(|(index, wave)| {
+            let of_wave: Vec<_> = lost
+                .iter()
+                .filter(|(at, _)| *at == index)
+                .map(|(_, of)| *of)
+                .collect();
+            let trip = judge(&wave.limits, &wave.tally.with_more(of_wave.len() as u64));
+            let trip = trip.filter(|_| !of_wave.is_empty())?;
+            Some(halt_for(rollout, trip, Some(&wave.name), &of_wave, now))
+        });
+    let of_all = || {
+        let all: Vec<_> = lost.iter().map(|(_, of)| *of).collect();
+        let trip = judge(
+            &rollout.policy.limits,
+            &rollout.tally.with_more(all.len() as u64),
+        );
+        let trip = trip.filter(|_| !all.is_empty())?;
+        Some(halt_for(rollout, trip, None, &all, now))
+    };
+    of_waves.next().or_else(of_all)
+}
+
+fn halt_for(
+    rollout: &Rollout,
+    trip: Trip,
+    wave: Option<&str>,
+    lost: &[&CutOff],
+    now: Micros,
+) -> Halt {
+    let hosts: BTreeSet<_> = lost.iter().map(|of| &of.host).collect();
+    let said = hosts.into_iter().map(|host| {
+        let there = || lost.iter().filter(|of| of.host == *host);
+        let since = there().map(|of| of.since).min().unwrap_or(now);
+        let reason = there().next().map_or("", |of| &of.reason);
+        format!(
+            "{} in flight on host {host} cannot be settled for {} s, longer than rollout.host_patience, because the host \
+             {reason}; what became of them is known when it is back",
+            there().count(),
+            now.millis_since(since) / 1_000,
+        )
+    });
+    Halt {
         rule: trip.rule,
-        wave,
+        wave: wave.map(str::to_owned),
         cause: None,
         failures: trip.failures,
         tolerated: trip.tolerated,
-        in_flight: rollout.in_flight.len() as u64,
+        in_flight: (rollout.in_flight.len() - lost.len()) as u64,
         tenant: None,
-        detail: Some(detail(rollout, &over, now)),
-    };
-    for (index, wave) in rollout.waves.iter().enumerate() {
-        let of_wave = lost.iter().filter(|claim| claim.wave == index).count() as u64;
-        let trip = judge(&wave.limits, &wave.tally.with_more(of_wave));
-        if let Some(trip) = trip.filter(|_| of_wave > 0) {
-            return Some(halt(trip, Some(wave.name.clone())));
-        }
+        detail: Some(said.collect::<Vec<_>>().join("; ")),
     }
-    let all = lost.len() as u64;
-    let trip = judge(&rollout.policy.limits, &rollout.tally.with_more(all));
-    trip.filter(|_| all > 0).map(|trip| halt(trip, None))
-}
-
-fn detail(rollout: &Rollout, over: &[&CutOff], now: Micros) -> String {
-    let said = over.iter().filter_map(|of| {
-        let claims = of.claims(rollout).count();
-        (claims > 0).then(|| {
-            format!(
-                "{claims} in flight on host {} since before its worker lost it {} s ago (it {}), longer than \
-                 rollout.host_patience; what became of them is known when it is back",
-                of.host,
-                now.millis_since(of.since) / 1_000,
-                of.reason
-            )
-        })
-    });
-    said.collect::<Vec<_>>().join("; ")
 }
 
 #[cfg(test)]
@@ -118,14 +145,14 @@ mod tests {
         rollout
     }
 
-    fn lost(rollout: &Rollout, since: i64, tenants: &[&str]) -> CutOff {
-        let host = rollout.in_flight.values().next().unwrap().host.clone();
-        CutOff {
-            host,
+    fn lost(since: i64, tenants: &[&str]) -> Vec<CutOff> {
+        let of = |tenant: &&str| CutOff {
+            tenant: TenantId::new(*tenant),
+            host: HostName::new("h"),
             since: at(since),
             reason: "is away: connection refused".into(),
-            tenants: tenants.iter().map(|t| TenantId::new(*t)).collect(),
-        }
+        };
+        tenants.iter().map(of).collect()
     }
 
     fn halt(rollout: &Rollout, now: i64, cut_off: &[CutOff]) -> Option<Halt> {
@@ -142,19 +169,27 @@ mod tests {
     #[test]
     fn what_nobody_can_settle_counts_when_patience_is_over() {
         let rollout = flying();
-        let both = [lost(&rollout, 5, &["a", "b"])];
+        let both = lost(5, &["a", "b"]);
         assert_eq!(halt(&rollout, 14, &both), None);
         let halted = halt(&rollout, 15, &both).unwrap();
         assert_eq!(
             (halted.rule, halted.failures, halted.tolerated),
             (Rule::MaxFailures, 2, 1)
         );
-        assert_eq!(halted.wave.as_deref(), Some("wave0"));
-        let detail = halted.detail.unwrap();
-        assert!(detail.starts_with("2 in flight on host"), "{detail}");
-        let one = [lost(&rollout, 5, &["a"])];
+        assert_eq!(
+            (halted.wave.as_deref(), halted.in_flight),
+            (Some("wave0"), 0)
+        );
+        assert_eq!(
+            halted.detail.as_deref(),
+            Some(
+                "2 in flight on host h cannot be settled for 10 s, longer than rollout.host_patience, because the host is \
+                 away: connection refused; what became of them is known when it is back"
+            )
+        );
+        let one = lost(5, &["a"]);
         assert_eq!(halt(&rollout, 99, &one), None, "as many as are tolerated");
-        let two = [lost(&rollout, 5, &["a"]), lost(&rollout, 6, &["b"])];
+        let two = [lost(5, &["a"]), lost(6, &["b"])].concat();
         assert_eq!(halt(&rollout, 15, &two), None, "the other has a second");
         assert!(halt(&rollout, 16, &two).is_some());
     }
@@ -163,50 +198,56 @@ mod tests {
     fn the_rollouts_own_limits_are_judged_too() {
         let mut rollout = flying();
         rollout.policy.limits = std::mem::take(&mut rollout.waves[0].limits);
-        let both = [lost(&rollout, 5, &["a", "b"])];
+        let both = lost(5, &["a", "b"]);
         assert_eq!(halt(&rollout, 15, &both).unwrap().wave, None);
         rollout.policy.limits.max_failures = None;
         assert_eq!(halt(&rollout, 15, &both), None);
     }
 
     #[test]
-    fn a_try_at_the_door_and_other_hosts_do_not_count() {
+    fn another_claim_another_host_and_what_a_person_ended_do_not_count() {
         let mut rollout = flying();
-        let late = [lost(&rollout, 2, &["a", "b"])];
-        assert_eq!(halt(&rollout, 99, &late), None, "b came later");
-        let mut elsewhere = [lost(&rollout, 5, &["a", "b"])];
+        assert_eq!(
+            halt(&rollout, 99, &lost(2, &["a", "b"])),
+            None,
+            "b came later"
+        );
+        let mut elsewhere = lost(5, &["a", "b"]);
         elsewhere[0].host = HostName::new("elsewhere");
         assert_eq!(halt(&rollout, 99, &elsewhere), None);
-        let EventKind::Started {
-            tenant,
-            wave,
-            host,
-            worker,
-            ..
-        } = started("b", 0, 2)
-        else {
-            panic!("a start")
-        };
-        let takeover = EventKind::Started {
-            tenant,
-            wave,
-            host,
-            epoch: crate::ids::Epoch(2),
-            worker,
-            takeover: true,
-        };
-        happens(&mut rollout, 7, takeover);
-        assert!(halt(&rollout, 99, &late).is_some(), "it has one to settle");
+        let both = lost(5, &["a", "b", "c"]);
+        assert!(halt(&rollout, 99, &both).is_some());
+        let a = rollout.in_flight.get_mut(&TenantId::new("a")).unwrap();
+        a.cancelling = true;
+        assert_eq!(halt(&rollout, 99, &both), None);
     }
 
     #[test]
-    fn who_goes_on_waits_anew() {
+    fn who_goes_on_waits_anew_and_what_was_acknowledged_counts_no_more() {
         let mut rollout = flying();
-        rollout.window_at = Some(at(20));
-        let both = [lost(&rollout, 5, &["a", "b"])];
+        let both = lost(5, &["a", "b"]);
+        happens(
+            &mut rollout,
+            6,
+            EventKind::Paused {
+                actor: "p".into(),
+                reason: None,
+            },
+        );
+        assert_eq!(halt(&rollout, 30, &both), None, "it is paused");
+        let resumed = || EventKind::Resumed {
+            actor: "p".into(),
+            reason: None,
+        };
+        happens(&mut rollout, 20, resumed());
         assert_eq!(halt(&rollout, 29, &both), None);
-        assert!(halt(&rollout, 30, &both).is_some());
-        rollout.state = RolloutState::Paused;
-        assert_eq!(halt(&rollout, 30, &both), None);
+        let crossed = halt(&rollout, 30, &both).unwrap();
+        happens(&mut rollout, 30, EventKind::Halted { halt: crossed });
+        happens(&mut rollout, 40, resumed());
+        assert_eq!(halt(&rollout, 99, &both), None, "a person knows of them");
+        assert!(
+            halt(&rollout, 99, &lost(41, &["a", "b"])).is_some(),
+            "lost again"
+        );
     }
 }

@@ -24,7 +24,6 @@ pub(super) fn started(
         epoch,
         since: at,
         cancelling: false,
-        takeover: false,
     };
     if let Some(held) = rollout.in_flight.get_mut(tenant) {
         if !takeover {
@@ -37,7 +36,6 @@ pub(super) fn started(
             ));
         }
         claim.cancelling = held.cancelling;
-        claim.takeover = true;
         *held = claim;
         return Ok(());
     }

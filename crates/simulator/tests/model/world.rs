@@ -244,6 +244,8 @@ impl Hash for Folded {
             amended: _,
             policy: _,
             left_out: _,
+            // Nothing is cut off in the model.
+            acknowledged_at: _,
         } = &*self.0;
         (
             state,

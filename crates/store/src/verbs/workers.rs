@@ -9,7 +9,7 @@ use sanderling_core::{HostName, Micros, Serves, WorkerId};
 use super::start::until;
 use crate::link::{Fault, Tx, corrupt, values};
 use crate::perform::{Mode, Verb};
-use crate::port::{HostAway, Idle, WorkerRecord};
+use crate::port::{Away, ClaimCutOff, HostAway, Idle, TargetRef, WorkerRecord};
 use crate::rows::kept;
 
 /// How long a note that has expired is kept, in microseconds: one day.
@@ -53,26 +53,33 @@ impl Verb for Beat {
 }
 
 /// The arguments of `Store::away`.
-pub(crate) struct Away {
+pub(crate) struct NoteAway {
     pub(crate) worker: WorkerId,
-    pub(crate) hosts: Vec<(HostName, Duration, String)>,
+    pub(crate) hosts: Vec<Away>,
 }
 
 #[async_trait]
-impl Verb for Away {
+impl Verb for NoteAway {
     type Out = ();
     const NAME: &str = "away";
     const MODE: Mode = Mode::Write;
 
     async fn run(&self, tx: &mut Tx<'_>) -> Result<(), Fault> {
         let now = tx.now().await?;
+        let ago = |age: Duration| Micros(2 * now.0 - until(now, age).0);
+        let cut_off = |(target, age): &(TargetRef, Duration)| ClaimCutOff {
+            rollout: target.rollout.clone(),
+            tenant: target.tenant.clone(),
+            since: ago(*age),
+        };
         let away: Vec<_> = self
             .hosts
             .iter()
-            .map(|(host, since, reason)| HostAway {
-                host: host.clone(),
-                since: Micros(2 * now.0 - until(now, *since).0),
-                reason: reason.clone(),
+            .map(|away| HostAway {
+                host: away.host.clone(),
+                since: ago(away.age),
+                reason: away.reason.clone(),
+                cut_off: away.cut_off.iter().map(cut_off).collect(),
             })
             .collect();
         let sql = "UPDATE workers SET away = $3 WHERE fleet = $1 AND worker = $2";

@@ -70,6 +70,24 @@ fn one_probe_at_a_time_until_one_gets_through() {
     assert!(circuits.away().is_empty());
 }
 
+/// Of the claims on a host only those are said that said so themselves: others may be at work on connections that hold.
+#[test]
+fn claims_say_that_they_are_cut_off() {
+    let (circuits, host) = (Arc::new(Circuits::default()), HostName::new("pg"));
+    meet(&circuits, "a", HostFault::Away, LONG);
+    let said = || {
+        let away = circuits.away();
+        let claims = away[0].cut_off.iter().map(|(of, _)| of.tenant.to_string());
+        claims.collect::<Vec<_>>()
+    };
+    assert!(said().is_empty());
+    let one = circuits.cut_off(&host, &target("b"));
+    let _elsewhere = circuits.cut_off(&HostName::new("other"), &target("c"));
+    assert_eq!(said(), ["b"]);
+    drop(one);
+    assert!(said().is_empty());
+}
+
 #[test]
 fn a_right_ends_with_its_circuit() {
     let (circuits, host) = (Arc::new(Circuits::default()), HostName::new("pg"));
@@ -112,7 +130,7 @@ fn an_open_circuit_says_what_its_host_lacks_now() {
     let circuits = Circuits::default();
     meet(&circuits, "a", HostFault::Away, LONG);
     meet(&circuits, "a", HostFault::ReadOnly, LONG);
-    assert!(circuits.away()[0].2.starts_with("takes no writes"));
+    assert!(circuits.away()[0].reason.starts_with("takes no writes"));
     circuits.reached(&HostName::new("pg"));
     assert_eq!(circuits.away().len(), 1, "a connection proves no write");
 }
