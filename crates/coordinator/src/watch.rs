@@ -8,7 +8,8 @@ use sanderling_store::{RolloutRecord, WorkerRecord};
 /// For each active rollout: since when this leader has watched it with nothing from outside in its way.
 ///
 /// A rollout that nobody led (a laptop overnight), that waits for a host that is away (as long as it has patience), or
-/// whose connections another rollout has, stands still and is not stalled. `decide` cannot see these, so the leader tells it from when to count.
+/// whose connections another rollout has, stands still and is not stalled. `decide` cannot see these, so the leader
+/// tells it from when to count.
 #[derive(Debug, Default)]
 pub(crate) struct Watch(BTreeMap<RolloutId, Micros>);
 

@@ -116,7 +116,7 @@ impl Tally {
         }
     }
 
-    /// What it would be if so many more had failed, for a reason that is the same for no other tenant.
+    /// What it would be if so many more had failed, of causes that nobody knows yet.
     pub(crate) fn with_more(&self, failed: u64) -> Self {
         Self {
             failed: self.failed + failed,

@@ -91,7 +91,7 @@ impl SqliteConnector {
             .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
-            // What takes one statement back is for this connection alone; on a disk it is half of all that is written.
+            // What takes one statement back is for this connection alone; on a disk it is nearly half of all that is written.
             .pragma("temp_store", "memory")
     }
 }

@@ -82,7 +82,7 @@ macro_rules! backends {
             },
             leader::{ two_leaders, actions_need_the_leader_and_the_last_event, finishing_frees_tenants },
             reading::{ bundles, files_of_a_version, targets_in_pages, believed, believed_over_several_rollouts,
-                epochs_are_raised_and_never_lowered, workers_and_events, notes, the_clock_moves },
+                epochs_are_raised_and_never_lowered, workers_and_events, a_worker_says_what_is_away, notes, the_clock_moves },
             concurrency::{
                 sixteen_starters_and_exact_permits, nothing_starts_after_the_halt, dropped_futures_poison_nothing, a_dropped_verb_comes_to_its_end,
                 a_large_rollout_moves,

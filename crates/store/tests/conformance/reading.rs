@@ -5,9 +5,10 @@ use std::time::Duration;
 use sanderling_core::plan::LeftOut;
 use sanderling_core::rollout::Action;
 use sanderling_core::{
-    Bundle, BundleFile, BundleHash, Epoch, ErrorClass, Outcome, RolloutState, Serves, Version,
+    Bundle, BundleFile, BundleHash, Epoch, ErrorClass, Outcome, RolloutId, RolloutState, Serves,
+    Version,
 };
-use sanderling_store::{Command, Idle, StoreError, TargetFilter};
+use sanderling_store::{Away, Command, Idle, StoreError, TargetFilter, TargetRef};
 use sanderling_testkit::until_async;
 
 use crate::backend::Backend;
@@ -285,6 +286,53 @@ pub(crate) async fn workers_and_events(backend: Backend) {
     assert_eq!(seqs, (1..=7).collect::<Vec<_>>(), "from 1, without gaps");
     assert_eq!(store.events(&id, 2, 3).await.unwrap(), all[2..5]);
     assert!(all.windows(2).all(|pair| pair[0].at <= pair[1].at));
+}
+
+/// What a worker says of a host that is away comes back in the store's time, and is gone with its next word.
+pub(crate) async fn a_worker_says_what_is_away(backend: Backend) {
+    let store = backend.open().await;
+    let (name, everyone) = (worker("w1"), Serves::everyone());
+    store
+        .beat(&name, &[].into(), &everyone, LEASE)
+        .await
+        .unwrap();
+    let target = TargetRef {
+        rollout: RolloutId::new("r"),
+        tenant: tenant(1),
+    };
+    let said = Away {
+        host: host("eu1"),
+        age: Duration::from_secs(60),
+        reason: "is away: connection refused".to_owned(),
+        cut_off: vec![(target.clone(), Duration::from_secs(20))],
+    };
+    let before = store.now().await.unwrap();
+    store.away(&name, &[said]).await.unwrap();
+    let after = store.now().await.unwrap();
+    let alive = store.workers().await.unwrap();
+    let [away] = &alive[0].away[..] else {
+        panic!("{alive:?}")
+    };
+    let [claim] = &away.cut_off[..] else {
+        panic!("{away:?}")
+    };
+    assert_eq!(
+        (&away.host, &away.reason[..]),
+        (&host("eu1"), "is away: connection refused")
+    );
+    assert_eq!(
+        (&claim.rollout, &claim.tenant),
+        (&target.rollout, &target.tenant)
+    );
+    for (since, seconds) in [(away.since, 60), (claim.since, 20)] {
+        let then = since.plus_millis(seconds * 1_000);
+        assert!(
+            before <= then && then <= after,
+            "{since:?} in {before:?} to {after:?}"
+        );
+    }
+    store.away(&name, &[]).await.unwrap();
+    assert!(store.workers().await.unwrap()[0].away.is_empty());
 }
 
 pub(crate) async fn notes(backend: Backend) {
