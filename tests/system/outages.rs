@@ -255,13 +255,31 @@ fn a_host_that_dies_under_all_that_is_in_flight_halts() {
     let detail = halt["detail"].as_str().unwrap();
     assert!(detail.starts_with("4 in flight on host pg"), "{detail}");
     assert_eq!(summary["failed"], 0, "nobody knows yet: {summary}");
-    let left = "4 in flight on hosts that are away";
+    let left = "4 in flight stay so";
     assert!(ended.stderr.contains(left), "{}", ended.stderr);
 
-    postgres.restart();
+    // Who lets it go on knows of them: they halt nothing again, although another worker has them now.
     let id = summary["rollout"].as_str().unwrap();
     fleet.expect(0, &["rollout", "resume", id, "--acknowledge"]);
-    assert_eq!(fleet.json(0, &["up"])["succeeded"], 12);
+    let mut up = fleet.spawn(&["--json", "up"]);
+    let patient = || {
+        let host = away(&fleet);
+        let now = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap();
+        let since = std::time::Duration::from_micros(host["since"].as_u64().unwrap());
+        now.saturating_sub(since) > std::time::Duration::from_secs(3)
+    };
+    until(DEADLINE, "patience to be over long ago", || {
+        patient().then_some(()).ok_or_else(|| up.stderr())
+    });
+    let shown = fleet.json(0, &["rollout", "show", id]);
+    assert_eq!(
+        (&shown["state"], &shown["halt"]),
+        (&"running".into(), &Value::Null)
+    );
+    postgres.restart();
+    let ended = up.wait_with_deadline(DEADLINE);
+    assert_eq!(ended.code(), Some(0), "{}\n{}", ended.stdout, ended.stderr);
+    assert_eq!(last_json(&ended.stdout)["succeeded"], 12);
     fleet.assert_exactly_once(2);
     let verdict = fleet.json(0, &["verify"]);
     assert_eq!(verdict["violations"], serde_json::json!([]), "{verdict}");

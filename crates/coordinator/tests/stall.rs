@@ -179,12 +179,13 @@ impl Scene {
 }
 
 /// A worker of which one host is away from now on, with claims that cannot be settled.
-async fn losing_its_host(store: &dyn Store, cut_off: &[&TargetRef]) -> WorkerId {
+async fn losing_its_host(store: &dyn Store, cut_off: &[(&TargetRef, Micros)]) -> WorkerId {
     let worker = WorkerId::new("w");
     let hosts = BTreeMap::from([(HostName::new("eu1"), Default::default())]);
     let all = Default::default();
     store.beat(&worker, &hosts, &all, LEASE).await.unwrap();
-    let of = |target: &&TargetRef| ((*target).clone(), Duration::ZERO);
+    let of =
+        |(target, granted): &(&TargetRef, Micros)| ((*target).clone(), *granted, Duration::ZERO);
     let away = [Away {
         host: HostName::new("eu1"),
         age: Duration::ZERO,
@@ -214,8 +215,10 @@ async fn a_claim_that_is_cut_off_counts_when_patience_is_over() {
         rollout: rollouts[0].clone(),
         tenant: TenantId::new("t1"),
     };
+    let in_flight = scene.record(&rollouts[0]).await.rollout.in_flight;
+    let granted = in_flight[&lost.tenant].since;
     let before = scene.store.now().await.unwrap();
-    losing_its_host(&*scene.store, &[&lost]).await;
+    losing_its_host(&*scene.store, &[(&lost, granted)]).await;
     let (at, rule) = scene.halted(&rollouts[0]).await;
     assert_eq!(rule, Rule::MaxFailures);
     let waited = at.millis_since(before);

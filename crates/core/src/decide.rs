@@ -22,7 +22,8 @@ pub struct Decision {
     pub wake_at: Option<Micros>,
 }
 
-/// Decides what the leader does next. Costs O(waves), whatever the number of tenants.
+/// Decides what the leader does next. Costs O(waves), whatever the number of tenants; where claims are cut off, O(waves ×
+/// claims) of these.
 ///
 /// `now` is the control store's time, as read with the rollout. `wake_at` is the first moment at which time alone
 /// changes the answer: a hold ends, a gate is due, a limit of time is reached.

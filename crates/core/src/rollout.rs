@@ -124,10 +124,6 @@ pub struct Rollout {
     /// When it last went on after it had stood still, or was retried: limits of time count from here. Absent in what older versions stored.
     #[serde(default)]
     pub window_at: Option<Micros>,
-    /// When a person last let it go on after a halt, knowing what had failed: what was cut off by then counts no more.
-    /// Absent before, and in what older versions stored.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub acknowledged_at: Option<Micros>,
     /// The number of the last event folded in; 0 before the first.
     pub last_seq: i64,
 }
@@ -164,7 +160,6 @@ impl Rollout {
             submitted_at: None,
             ended_at: None,
             window_at: None,
-            acknowledged_at: None,
             last_seq: 0,
         }
     }
@@ -354,6 +349,10 @@ pub struct InFlight {
     /// Whether a person cancelled the target meanwhile. Absent in what older versions stored.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub cancelling: bool,
+    /// Whether a person let the halted rollout go on while it was in flight: that it is cut off counts no more, whoever
+    /// takes it over. Absent in what older versions stored.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub acknowledged: bool,
 }
 
 /// A halt: which rule, where, for what, and the numbers.

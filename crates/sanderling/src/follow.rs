@@ -13,6 +13,8 @@ use crate::progress::Progress;
 
 /// A rollout whose first wave has not opened for this long has nobody to open it.
 const NO_LEADER: Duration = Duration::from_secs(10);
+/// What is in flight while nobody works for this long does not move: whoever worked has ended, or comes again later.
+const NO_WORKER: Duration = Duration::from_secs(10);
 /// Events read at once.
 const PAGE: u32 = 500;
 
@@ -36,6 +38,7 @@ impl Follower {
     ) -> anyhow::Result<RolloutRecord> {
         let mut progress = Progress::new(self.printer);
         let (since, mut said) = (Instant::now(), false);
+        let mut worked = Instant::now();
         loop {
             let looked = self.look(&mut progress).await;
             if let Ok((record, _)) = &looked
@@ -46,8 +49,17 @@ impl Follower {
                 said = true;
                 progress.talk("no wave has opened yet: is a `sanderling coordinator` running?");
             }
+            if let Ok((_, workers)) = &looked
+                && !workers.is_empty()
+            {
+                worked = Instant::now();
+            }
             match looked {
-                Ok((record, workers)) if settled(&record, &workers) || stop.is_cancelled() => {
+                Ok((record, workers))
+                    if settled(&record, &workers)
+                        || (stands(&record) && worked.elapsed() > NO_WORKER)
+                        || stop.is_cancelled() =>
+                {
                     progress.end();
                     if !stop.is_cancelled() {
                         say_left(&progress, &record);
@@ -105,12 +117,20 @@ fn stands_still(record: &RolloutRecord) -> bool {
             .all(|wave| wave.opened_at.is_none())
 }
 
+/// Whether it was stopped, so that only what is in flight can move.
+fn stands(record: &RolloutRecord) -> bool {
+    matches!(
+        record.rollout.state,
+        RolloutState::Paused | RolloutState::Halted | RolloutState::Cancelled
+    )
+}
+
 /// What is left in flight when nobody follows any more.
 fn say_left(progress: &Progress, record: &RolloutRecord) {
     let left = record.rollout.in_flight.len();
     if left > 0 {
         progress.talk(&format!(
-            "{left} in flight on hosts that are away stay so: when these are back, a worker, or who goes on with the rollout, \
+            "{left} in flight stay so: nobody works there now. When their hosts are back, a worker, or the next `sanderling up`, \
              settles them"
         ));
     }

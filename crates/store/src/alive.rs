@@ -43,7 +43,9 @@ pub struct ClaimCutOff {
     pub rollout: RolloutId,
     /// The tenant.
     pub tenant: TenantId,
-    /// Since when, by the store's clock.
+    /// When the claim was granted.
+    pub granted: Micros,
+    /// Since when it cannot be settled, by the store's clock.
     pub since: Micros,
 }
 
@@ -56,6 +58,6 @@ pub struct Away {
     pub age: Duration,
     /// What it does, and what it said.
     pub reason: String,
-    /// Claims that cannot be settled for that, and since how long.
-    pub cut_off: Vec<(TargetRef, Duration)>,
+    /// Claims that cannot be settled for that: of which target, granted when, and since how long.
+    pub cut_off: Vec<(TargetRef, Micros, Duration)>,
 }

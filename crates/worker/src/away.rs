@@ -47,10 +47,10 @@ impl Job<'_> {
     }
 
     /// Nobody can say what became of this claim before its host is back.
-    fn is_cut_off(&mut self) {
+    pub(crate) fn is_cut_off(&mut self) {
         if !self.settled && self.cut_off.is_none() {
             let (circuits, host) = (&self.context.circuits, &self.grant.place.host);
-            self.cut_off = Some(circuits.cut_off(host, &self.held.target));
+            self.cut_off = Some(circuits.cut_off(host, &self.held.target, self.grant.at));
         }
     }
 

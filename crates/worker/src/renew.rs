@@ -17,6 +17,9 @@ use crate::claim::idle;
 use crate::held::HeldClaims;
 use crate::meters;
 
+/// How long a change waits for others to be noted with it.
+const TOGETHER: Duration = Duration::from_millis(100);
+
 /// Renews until it is told to stop. Runs as a task of its own, so that a long migration cannot hold it up.
 pub(crate) struct Renewal {
     pub(crate) store: Arc<dyn Store>,
@@ -42,7 +45,11 @@ impl Renewal {
                     self.once().await;
                     self.say_away().await;
                 }
-                () = self.circuits.changed() => self.say_away().await,
+                () = self.circuits.changed() => {
+                    // What an outage changes, it changes many times within a moment.
+                    tokio::time::sleep(TOGETHER).await;
+                    self.say_away().await;
+                }
                 () = stop.cancelled() => return,
             }
         }

@@ -104,6 +104,9 @@ impl Job<'_> {
             if self.settled && context.drain.is_cancelled() {
                 return Err(Stop::end(self.released()));
             }
+            if context.circuits.why(&host).is_some() {
+                self.is_cut_off();
+            }
             tokio::select! {
                 seat = &mut coming => {
                     self.seat = Some(seat);
@@ -164,6 +167,10 @@ impl Job<'_> {
 
     /// Acts on a fence that did not let the claim pass.
     pub(crate) async fn refused(&mut self, refusal: FenceRefusal) -> Result<(), Stop> {
+        if !matches!(refusal, FenceRefusal::Unavailable(_)) {
+            // The host has answered.
+            self.cut_off = None;
+        }
         let tenant = &self.held.target.tenant;
         match refusal {
             // Either a newer claim of ours exists, and the store says so, or the store was restored from a backup.

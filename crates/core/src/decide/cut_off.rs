@@ -15,6 +15,8 @@ pub struct CutOff {
     pub tenant: TenantId,
     /// Its host.
     pub host: HostName,
+    /// When the claim was granted: another that came later is not it.
+    pub granted: Micros,
     /// Since when, by the control store's clock.
     pub since: Micros,
     /// What the host does, and what it said.
@@ -22,10 +24,10 @@ pub struct CutOff {
 }
 
 impl CutOff {
-    /// The claim, if it is still in flight: one that was granted later is another.
+    /// The claim, if it is still in flight.
     fn claim<'r>(&self, rollout: &'r Rollout) -> Option<&'r InFlight> {
         let claim = rollout.in_flight.get(&self.tenant)?;
-        (claim.host == self.host && claim.since <= self.since).then_some(claim)
+        (claim.host == self.host && claim.since == self.granted).then_some(claim)
     }
 
     /// Whether the rollout has waited for it for as long as it waits for a host. Where it stood still in between, it
@@ -40,8 +42,8 @@ impl CutOff {
 
     /// Its wave, if it counts. What a person has ended already, or let the rollout go on with, does not.
     fn counts_in(&self, rollout: &Rollout, now: Micros) -> Option<usize> {
-        let known = rollout.acknowledged_at.is_some_and(|at| self.since <= at);
-        let claim = self.claim(rollout).filter(|claim| !claim.cancelling)?;
+        let claim = self.claim(rollout)?;
+        let known = claim.cancelling || claim.acknowledged;
         (!known && self.is_given_up(rollout, now)).then_some(claim.wave)
     }
 }
@@ -95,7 +97,7 @@ fn halt_for(
         let since = there().map(|of| of.since).min().unwrap_or(now);
         let reason = there().next().map_or("", |of| &of.reason);
         format!(
-            "{} in flight on host {host} cannot be settled for {} s, longer than rollout.host_patience, because the host \
+            "{} in flight on host {host} have not been settled for {} s, longer than rollout.host_patience, because the host \
              {reason}; what became of them is known when it is back",
             there().count(),
             now.millis_since(since) / 1_000,
@@ -107,9 +109,14 @@ fn halt_for(
         cause: None,
         failures: trip.failures,
         tolerated: trip.tolerated,
-        in_flight: (rollout.in_flight.len() - lost.len()) as u64,
+        in_flight: rollout.in_flight.len().saturating_sub(lost.len()) as u64,
         tenant: None,
-        detail: Some(said.collect::<Vec<_>>().join("; ")),
+        detail: Some(format!(
+            "{}; with what has failed that makes {}, {} tolerated",
+            said.collect::<Vec<_>>().join("; "),
+            trip.failures,
+            trip.tolerated
+        )),
     }
 }
 
@@ -145,10 +152,12 @@ mod tests {
         rollout
     }
 
+    /// Since a second, of claims granted as those of [`flying`] were.
     fn lost(since: i64, tenants: &[&str]) -> Vec<CutOff> {
         let of = |tenant: &&str| CutOff {
             tenant: TenantId::new(*tenant),
             host: HostName::new("h"),
+            granted: at(if *tenant == "a" { 2 } else { 3 }),
             since: at(since),
             reason: "is away: connection refused".into(),
         };
@@ -183,8 +192,9 @@ mod tests {
         assert_eq!(
             halted.detail.as_deref(),
             Some(
-                "2 in flight on host h cannot be settled for 10 s, longer than rollout.host_patience, because the host is \
-                 away: connection refused; what became of them is known when it is back"
+                "2 in flight on host h have not been settled for 10 s, longer than rollout.host_patience, because the host is \
+                 away: connection refused; what became of them is known when it is back; with what has failed that makes 2, 1 \
+                 tolerated"
             )
         );
         let one = lost(5, &["a"]);
@@ -207,11 +217,9 @@ mod tests {
     #[test]
     fn another_claim_another_host_and_what_a_person_ended_do_not_count() {
         let mut rollout = flying();
-        assert_eq!(
-            halt(&rollout, 99, &lost(2, &["a", "b"])),
-            None,
-            "b came later"
-        );
+        let mut late = lost(5, &["a", "b"]);
+        late[1].granted = at(4);
+        assert_eq!(halt(&rollout, 99, &late), None, "another claim of b's");
         let mut elsewhere = lost(5, &["a", "b"]);
         elsewhere[0].host = HostName::new("elsewhere");
         assert_eq!(halt(&rollout, 99, &elsewhere), None);
@@ -245,9 +253,34 @@ mod tests {
         happens(&mut rollout, 30, EventKind::Halted { halt: crossed });
         happens(&mut rollout, 40, resumed());
         assert_eq!(halt(&rollout, 99, &both), None, "a person knows of them");
-        assert!(
-            halt(&rollout, 99, &lost(41, &["a", "b"])).is_some(),
-            "lost again"
-        );
+        for (tenant, second) in [("a", 50), ("b", 50)] {
+            let EventKind::Started {
+                tenant,
+                wave,
+                host,
+                worker,
+                ..
+            } = started(tenant, 0, 2)
+            else {
+                panic!("a start")
+            };
+            let takeover = EventKind::Started {
+                tenant,
+                wave,
+                host,
+                epoch: crate::ids::Epoch(2),
+                worker,
+                takeover: true,
+            };
+            happens(&mut rollout, second, takeover);
+        }
+        let mut again = lost(51, &["a", "b"]);
+        again.iter_mut().for_each(|of| of.granted = at(50));
+        assert_eq!(halt(&rollout, 99, &again), None, "whoever has them");
+        rollout
+            .in_flight
+            .values_mut()
+            .for_each(|c| c.acknowledged = false);
+        assert!(halt(&rollout, 99, &again).is_some());
     }
 }

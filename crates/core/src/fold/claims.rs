@@ -24,6 +24,7 @@ pub(super) fn started(
         epoch,
         since: at,
         cancelling: false,
+        acknowledged: false,
     };
     if let Some(held) = rollout.in_flight.get_mut(tenant) {
         if !takeover {
@@ -36,6 +37,7 @@ pub(super) fn started(
             ));
         }
         claim.cancelling = held.cancelling;
+        claim.acknowledged = held.acknowledged;
         *held = claim;
         return Ok(());
     }

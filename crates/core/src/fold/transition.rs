@@ -117,7 +117,7 @@ fn apply(rollout: &mut Rollout, event: &Event) -> Checked {
 fn apply_verb(rollout: &mut Rollout, at: Micros, kind: &EventKind) -> Checked {
     match kind {
         EventKind::Paused { .. } => verbs::paused(rollout),
-        EventKind::Resumed { .. } => verbs::resumed(rollout, at),
+        EventKind::Resumed { .. } => verbs::resumed(rollout),
         EventKind::Retried { targets, .. } => verbs::retried(rollout, at, targets),
         EventKind::Amended {
             amendment,
@@ -206,6 +206,7 @@ mod tests {
             epoch: crate::ids::Epoch(1),
             since: crate::ids::Micros(1),
             cancelling: false,
+            acknowledged: false,
         };
         sound.in_flight.insert(tenant, claim);
         assert!(!adds_up(&sound), "no wave counts it");

@@ -22,7 +22,7 @@ pub(super) fn paused(rollout: &mut Rollout) -> Checked {
 
 /// A person lets it go on. To resume a halted one is to have seen what failed: counting begins anew, while outcomes and
 /// causes stay. A pause acknowledges nothing, else whoever pauses and resumes often enough would never be halted.
-pub(super) fn resumed(rollout: &mut Rollout, at: Micros) -> Checked {
+pub(super) fn resumed(rollout: &mut Rollout) -> Checked {
     if !matches!(
         rollout.state,
         RolloutState::Halted | RolloutState::Paused | RolloutState::Waiting
@@ -30,10 +30,12 @@ pub(super) fn resumed(rollout: &mut Rollout, at: Micros) -> Checked {
         return Err("only a halted, paused or waiting rollout resumes".into());
     }
     if rollout.state == RolloutState::Halted {
-        rollout.acknowledged_at = Some(at);
         rollout.tally = Tally::default();
         for wave in &mut rollout.waves {
             wave.tally = Tally::default();
+        }
+        for claim in rollout.in_flight.values_mut() {
+            claim.acknowledged = true;
         }
     }
     rollout.halt = None;

@@ -244,8 +244,6 @@ impl Hash for Folded {
             amended: _,
             policy: _,
             left_out: _,
-            // Nothing is cut off in the model.
-            acknowledged_at: _,
         } = &*self.0;
         (
             state,

@@ -67,9 +67,10 @@ impl Verb for NoteAway {
     async fn run(&self, tx: &mut Tx<'_>) -> Result<(), Fault> {
         let now = tx.now().await?;
         let ago = |age: Duration| Micros(2 * now.0 - until(now, age).0);
-        let cut_off = |(target, age): &(TargetRef, Duration)| ClaimCutOff {
+        let cut_off = |(target, granted, age): &(TargetRef, Micros, Duration)| ClaimCutOff {
             rollout: target.rollout.clone(),
             tenant: target.tenant.clone(),
+            granted: *granted,
             since: ago(*age),
         };
         let away: Vec<_> = self

@@ -5,8 +5,8 @@ use std::time::Duration;
 use sanderling_core::plan::LeftOut;
 use sanderling_core::rollout::Action;
 use sanderling_core::{
-    Bundle, BundleFile, BundleHash, Epoch, ErrorClass, Outcome, RolloutId, RolloutState, Serves,
-    Version,
+    Bundle, BundleFile, BundleHash, Epoch, ErrorClass, Micros, Outcome, RolloutId, RolloutState,
+    Serves, Version,
 };
 use sanderling_store::{Away, Command, Idle, StoreError, TargetFilter, TargetRef};
 use sanderling_testkit::until_async;
@@ -304,7 +304,7 @@ pub(crate) async fn a_worker_says_what_is_away(backend: Backend) {
         host: host("eu1"),
         age: Duration::from_secs(60),
         reason: "is away: connection refused".to_owned(),
-        cut_off: vec![(target.clone(), Duration::from_secs(20))],
+        cut_off: vec![(target.clone(), Micros(7), Duration::from_secs(20))],
     };
     let before = store.now().await.unwrap();
     store.away(&name, &[said]).await.unwrap();
@@ -321,8 +321,8 @@ pub(crate) async fn a_worker_says_what_is_away(backend: Backend) {
         (&host("eu1"), "is away: connection refused")
     );
     assert_eq!(
-        (&claim.rollout, &claim.tenant),
-        (&target.rollout, &target.tenant)
+        (&claim.rollout, &claim.tenant, claim.granted),
+        (&target.rollout, &target.tenant, Micros(7))
     );
     for (since, seconds) in [(away.since, 60), (claim.since, 20)] {
         let then = since.plus_millis(seconds * 1_000);

@@ -4,13 +4,20 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use sanderling_core::HostName;
+use sanderling_core::{HostName, Micros};
 use sanderling_store::TargetRef;
 
 use super::Circuits;
 
-/// By target: its host, and since when.
-pub(super) type Claims = HashMap<TargetRef, (HostName, Instant)>;
+/// By target.
+pub(super) type Claims = HashMap<TargetRef, Since>;
+
+/// A claim that is cut off.
+pub(super) struct Since {
+    host: HostName,
+    granted: Micros,
+    since: Instant,
+}
 
 /// Says of a claim that it is cut off, until it is dropped: the claim is settled, or its job is over.
 pub(crate) struct CutOff {
@@ -20,8 +27,17 @@ pub(crate) struct CutOff {
 
 impl Circuits {
     /// A claim of which something may have arrived cannot be settled, because its host cannot be worked on.
-    pub(crate) fn cut_off(self: &Arc<Self>, host: &HostName, target: &TargetRef) -> CutOff {
-        let since = (host.clone(), Instant::now());
+    pub(crate) fn cut_off(
+        self: &Arc<Self>,
+        host: &HostName,
+        target: &TargetRef,
+        granted: Micros,
+    ) -> CutOff {
+        let since = Since {
+            host: host.clone(),
+            granted,
+            since: Instant::now(),
+        };
         self.state().cut_off.insert(target.clone(), since);
         self.changed.notify_one();
         CutOff {
@@ -38,10 +54,10 @@ impl Drop for CutOff {
     }
 }
 
-/// Those on one host, and for how long.
-pub(super) fn on(claims: &Claims, host: &HostName) -> Vec<(TargetRef, Duration)> {
-    let there = claims.iter().filter(|(_, (of, _))| of == host);
+/// Those on one host, granted when, and cut off for how long.
+pub(super) fn on(claims: &Claims, host: &HostName) -> Vec<(TargetRef, Micros, Duration)> {
+    let there = claims.iter().filter(|(_, of)| of.host == *host);
     there
-        .map(|(target, (_, since))| (target.clone(), since.elapsed()))
+        .map(|(target, of)| (target.clone(), of.granted, of.since.elapsed()))
         .collect()
 }

@@ -1,7 +1,7 @@
 //! One circuit, met by failures and successes.
 
 use super::*;
-use sanderling_core::{ErrorClass, RolloutId, TenantId};
+use sanderling_core::{ErrorClass, Micros, RolloutId, TenantId};
 use sanderling_testkit::until;
 
 const LONG: Duration = Duration::from_secs(3_600);
@@ -77,12 +77,12 @@ fn claims_say_that_they_are_cut_off() {
     meet(&circuits, "a", HostFault::Away, LONG);
     let said = || {
         let away = circuits.away();
-        let claims = away[0].cut_off.iter().map(|(of, _)| of.tenant.to_string());
+        let claims = away[0].cut_off.iter().map(|(of, ..)| of.tenant.to_string());
         claims.collect::<Vec<_>>()
     };
     assert!(said().is_empty());
-    let one = circuits.cut_off(&host, &target("b"));
-    let _elsewhere = circuits.cut_off(&HostName::new("other"), &target("c"));
+    let one = circuits.cut_off(&host, &target("b"), Micros(1));
+    let _elsewhere = circuits.cut_off(&HostName::new("other"), &target("c"), Micros(2));
     assert_eq!(said(), ["b"]);
     drop(one);
     assert!(said().is_empty());
