@@ -234,7 +234,9 @@ fn a_host_that_dies_under_all_that_is_in_flight_halts() {
     fleet.probe_migrations(1);
     fleet.expect(0, &["up"]);
     fleet.probe_migrations(2);
-    fleet.migration("0003", "slow", "SELECT pg_sleep(1);", "SELECT 1;");
+    // Long enough that the server dies under it, and not at all once that is back.
+    let nap = "SELECT pg_sleep(CAST(coalesce(current_setting('test.nap', true), '600') AS real));";
+    fleet.migration("0003", "nap", nap, "SELECT 1;");
     let mut up = fleet.spawn(&["--json", "up"]);
     until(DEADLINE, "four to be in the middle of a step", || {
         let asleep = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'";
@@ -242,6 +244,10 @@ fn a_host_that_dies_under_all_that_is_in_flight_halts() {
         (asleep.trim() == "4").then_some(()).ok_or(asleep)
     });
     postgres.kill();
+    let settings = postgres.data_path().join("postgresql.conf");
+    let mut text = std::fs::read_to_string(&settings).unwrap();
+    text.push_str("\ntest.nap = '0'\n");
+    std::fs::write(&settings, text).unwrap();
 
     let ended = up.wait_with_deadline(DEADLINE);
     assert_eq!(ended.code(), Some(3), "{}\n{}", ended.stdout, ended.stderr);
@@ -258,8 +264,12 @@ fn a_host_that_dies_under_all_that_is_in_flight_halts() {
     let left = "4 in flight stay so";
     assert!(ended.stderr.contains(left), "{}", ended.stderr);
 
-    // Who lets it go on knows of them: they halt nothing again, although another worker has them now.
+    // Nobody is left who would say anything: who only watches is told so, and need not wait for the host.
     let id = summary["rollout"].as_str().unwrap();
+    let watched = fleet.expect(3, &["rollout", "watch", id]).stderr;
+    assert!(watched.contains(left), "{watched}");
+
+    // Who lets it go on knows of them: they halt nothing again, although another worker has them now.
     fleet.expect(0, &["rollout", "resume", id, "--acknowledge"]);
     let mut up = fleet.spawn(&["--json", "up"]);
     let patient = || {

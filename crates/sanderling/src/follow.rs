@@ -49,8 +49,10 @@ impl Follower {
                 said = true;
                 progress.talk("no wave has opened yet: is a `sanderling coordinator` running?");
             }
-            if let Ok((_, workers)) = &looked
-                && !workers.is_empty()
+            // Of a store that does not answer nobody knows who works.
+            if looked
+                .as_ref()
+                .map_or(true, |(_, workers)| !workers.is_empty())
             {
                 worked = Instant::now();
             }

@@ -36,7 +36,7 @@ impl Job<'_> {
                         return Err(Stop::end(self.given_back(failure, after)));
                     }
                     Some(_) => {
-                        self.is_cut_off();
+                        self.note_cut_off();
                         self.pause("its host is away").await?;
                     }
                     None => {}
@@ -47,7 +47,7 @@ impl Job<'_> {
     }
 
     /// Nobody can say what became of this claim before its host is back.
-    pub(crate) fn is_cut_off(&mut self) {
+    pub(crate) fn note_cut_off(&mut self) {
         if !self.settled && self.cut_off.is_none() {
             let (circuits, host) = (&self.context.circuits, &self.grant.place.host);
             self.cut_off = Some(circuits.cut_off(host, &self.held.target, self.grant.at));
@@ -98,7 +98,7 @@ impl Job<'_> {
         if let Some(fault) = self.fault_of(failure) {
             self.blame(fault, failure, when);
             self.missed = Some(fault);
-            self.is_cut_off();
+            self.note_cut_off();
             self.probe = None;
         }
     }

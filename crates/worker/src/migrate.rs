@@ -213,7 +213,7 @@ impl<'a> Job<'a> {
             lock.answered(&outcome);
             let (failure, fault) = match outcome {
                 StepOutcome::Applied(evidence) => {
-                    self.is_settled();
+                    self.note_settled();
                     let host = &self.grant.place.host;
                     self.context.circuits.applied(host, &self.held.target);
                     self.note_applied(&evidence, versions);

@@ -70,7 +70,7 @@ impl Job<'_> {
                 }
                 // Where there is no place, no message can arrive.
                 Err(error) if self.settled || error.0.cause.code == "missing" => {
-                    self.is_settled();
+                    self.note_settled();
                     // Nothing was sent and nothing older is on its way: this may be said without the fence.
                     let fault = self.fault_of(&error.0);
                     let verdict = fault.map(|fault| self.blame(fault, &error.0, When::AtTheDoor));
@@ -105,7 +105,7 @@ impl Job<'_> {
                 return Err(Stop::end(self.released()));
             }
             if context.circuits.why(&host).is_some() {
-                self.is_cut_off();
+                self.note_cut_off();
             }
             tokio::select! {
                 seat = &mut coming => {
@@ -150,7 +150,7 @@ impl Job<'_> {
             match self.session().await?.fence().await {
                 Ok(rows) => {
                     failpoint!("worker.after_fence");
-                    self.is_settled();
+                    self.note_settled();
                     self.context.circuits.wrote_fence(&self.grant.place.host);
                     return Ok(rows);
                 }
@@ -160,7 +160,7 @@ impl Job<'_> {
     }
 
     /// Nothing older can take effect any more.
-    pub(crate) fn is_settled(&mut self) {
+    pub(crate) fn note_settled(&mut self) {
         self.settled = true;
         self.cut_off = None;
     }
